@@ -49,6 +49,11 @@ MAY_BE_ENDED = NotCompared(
     detail="not compared: whether its holder has ended it since, which is told online only",
     detail_zh="未核对：持证人是否已提前结束本次亮证（须联网核验）",
 )
+ENDED_SINCE = NotCompared(
+    detail="not compared: whether its holder has ended it since it was made; the status list is "
+    "older: fetch a newer one, or verify online",
+    detail_zh="未核对：出示后持证人是否已提前结束；状态列表早于本次亮证，请获取新的列表或联网核验",
+)
 NOT_YET_LISTED = NotCompared(
     detail="not compared: the license is newer than the status list; fetch a newer one",
     detail_zh="未核对：证照签发于状态列表生成之后；请获取新的列表",

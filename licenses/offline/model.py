@@ -12,9 +12,11 @@
 4. What a stale list says of an end for good still counts: nothing takes that back.
 5. A key speaks for the node that it was fetched from: a code or a list that names another issuer is
    not believed, nor is the list of one node for the codes of another.
-6. Whether its holder ended the code is known online alone: offline that is told as not compared.
-7. A license from the last day says since when it is one: a list from before knows nothing of it.
-   Older ones are in every list that is believed, and say nothing.
+6. A code has a place of its own in a status list, which also tells that its holder ended it. A
+   list from before the code says nothing of it: then the code itself says that the license was in
+   force when it was made, and an end since is told as not compared.
+7. Codes of before share the place of their license (`own_place` is not said): whether their holder
+   ended them is never known offline. Those of a license from the last day say since when it is one.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from typing import Any, Final
 from licenses.checks import (
     BOUND_TO_NOBODY,
     CARD_NOT_SEEN,
+    ENDED_SINCE,
     MAY_BE_ENDED,
     NOT_YET_LISTED,
     Check,
@@ -53,6 +56,7 @@ TYPE_CODE, TYPE_NAME, FIELDS, PURPOSE, HOLDER, BOUND = (
     -70006,
 )
 NEW: Final = -70007
+OWN_PLACE: Final = -70008
 _SALT: Final = 16
 _HASH: Final = 16
 _SCRYPT_N: Final = 1 << 15
@@ -78,7 +82,9 @@ class OfflineCode:
     fields: Mapping[str, str] = field(repr=False)
     status: StatusRef
     holder: bytes | None = field(repr=False)
-    #: Since when the license is one, where a list that is still good may be from before.
+    #: Its place in the status list is of this code alone (rule 6).
+    own_place: bool = False
+    #: Since when the license is one, where a list that is still good may be from before (rule 7).
     new_since: datetime | None = None
 
 
@@ -134,6 +140,8 @@ def claims_of(code: OfflineCode) -> dict[int, Any]:
     }
     if code.purpose:
         claims[PURPOSE] = code.purpose
+    if code.own_place:
+        claims[OWN_PLACE] = True
     if code.new_since is not None:
         claims[NEW] = int(code.new_since.timestamp())
     if code.audience:
@@ -163,6 +171,7 @@ def code_of(claims: Mapping[Any, Any]) -> OfflineCode:
             fields={_is(key, str): _is(value, str) for key, value in fields.items()},
             status=StatusRef(uri=_is(status["uri"], str), index=_is(status["idx"], int)),
             holder=_is(claims[HOLDER], bytes) if HOLDER in claims else None,
+            own_place=_is(claims.get(OWN_PLACE, False), bool),
             new_since=_time(claims[NEW]) if NEW in claims else None,
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, OSError):
@@ -211,7 +220,7 @@ def decide(code: OfflineCode, cached: Cached, asked: Asked) -> OfflineOutcome:
         ("verifier_named", _of_audience(code, asked)),
         ("purpose_fits", _of_purpose(code, asked)),
         ("holder", _of_holder(code, asked)),
-        ("presentation", MAY_BE_ENDED),
+        ("presentation", _of_presentation(code, status)),
         ("license_status", _of_status(code, status, asked)),
         ("status_list", _of_list(code, cached, status, asked)),
         ("trust_list", _of_trust(cached, asked)),
@@ -221,15 +230,17 @@ def decide(code: OfflineCode, cached: Cached, asked: Asked) -> OfflineOutcome:
     left = [one for _, one in found if isinstance(one, NotCompared)]
     certain = [one for one in reasons if one not in UNCERTAIN]
     reason = next(iter(certain or reasons), None)
-    # A list from before the license says nothing of it: its node did, when it signed the code.
+    # A list from before says nothing of it: its node did, when it signed the code.
     newer = status is not None and _is_newer(code, status)
     as_of = code.issued_at if newer else status.made_at if status else None
-    return _outcome(reason, checks, None if certain else code, as_of, left)
+    told = None if certain else code
+    return _outcome(reason, checks, told, as_of, left, by_code=newer)
 
 
 def _is_newer(code: OfflineCode, status: StatusList) -> bool:
-    """Whether a license came after a list was made."""
-    return code.new_since is not None and code.new_since >= status.made_at
+    """Whether what the code's place tells of came after the list was made."""
+    since = code.issued_at if code.own_place else code.new_since
+    return since is not None and since >= status.made_at
 
 
 def refused(reason: Reason) -> OfflineOutcome:
@@ -239,7 +250,7 @@ def refused(reason: Reason) -> OfflineOutcome:
         Reason.FOREIGN_KEY: "key_trusted",
         Reason.SIGNATURE_WRONG: "signature",
     }
-    return _outcome(reason, [_check(names[reason], reason)], None, None, [])
+    return _outcome(reason, [_check(names[reason], reason)], None, None, [], by_code=False)
 
 
 def _of_time(code: OfflineCode, asked: Asked) -> Reason | None:
@@ -265,10 +276,22 @@ def _of_holder(code: OfflineCode, asked: Asked) -> Reason | NotCompared | None:
     return None if is_holders(code.holder, asked.holder_code) else Reason.HOLDER_DIFFERS
 
 
+def _of_presentation(code: OfflineCode, status: StatusList | None) -> Reason | NotCompared | None:
+    if not code.own_place:
+        return MAY_BE_ENDED
+    if status is None or _is_newer(code, status):
+        return ENDED_SINCE
+    try:
+        ended = status.status(code.status.index) == Status.ENDED
+    except TokenError:
+        return ENDED_SINCE
+    return Reason.PRESENTATION_ENDED if ended else None
+
+
 def _of_status(
     code: OfflineCode, status: StatusList | None, asked: Asked
 ) -> Reason | NotCompared | None:
-    if status is None:
+    if status is None or (code.own_place and _is_newer(code, status)):
         return None
     try:
         value = status.status(code.status.index)
@@ -276,6 +299,8 @@ def _of_status(
         return Reason.STATUS_LIST_NOT_GOOD
     if value == Status.VALID:
         return NOT_YET_LISTED if _is_newer(code, status) else None
+    if value == Status.ENDED and code.own_place:
+        return None
     if value == Status.SUSPENDED:
         return Reason.LICENSE_SUSPENDED if asked.now < status.good_until else None
     return Reason.LICENSE_NOT_IN_FORCE
@@ -314,11 +339,12 @@ def _outcome(
     code: OfflineCode | None,
     as_of: datetime | None,
     left: list[NotCompared],
+    *,
+    by_code: bool,
 ) -> OfflineOutcome:
-    unlisted = NOT_YET_LISTED in left
     if reason is None:
         at = as_of.astimezone(CHINA).strftime("%Y-%m-%d %H:%M") if as_of else ""
-        by, by_zh = ("the code itself", "亮证时间") if unlisted else ("status list", "状态列表时间")
+        by, by_zh = ("the code itself", "亮证时间") if by_code else ("status list", "状态列表时间")
         summary = f"the code is genuine; the license was in force at {at} ({by})"
         summary_zh = f"该码真实，证照在 {at}（{by_zh}）有效"
     else:

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     WRONG_AUDIENCE = "WRONG_AUDIENCE"
     WRONG_PURPOSE = "WRONG_PURPOSE"
     HOLDER_DIFFERS = "HOLDER_DIFFERS"
+    PRESENTATION_ENDED = "PRESENTATION_ENDED"
     LICENSE_NOT_IN_FORCE = "LICENSE_NOT_IN_FORCE"
     LICENSE_SUSPENDED = "LICENSE_SUSPENDED"
     STATUS_LIST_MISSING = "STATUS_LIST_MISSING"
@@ -67,6 +68,10 @@ SENTENCES: Final[Mapping[Reason, tuple[str, str]]] = {
     Reason.HOLDER_DIFFERS: (
         "the code is bound to another person than the one whose card you saw",
         "该码绑定的持证人与所核对的身份证件不是同一人",
+    ),
+    Reason.PRESENTATION_ENDED: (
+        "the holder has ended this presentation",
+        "持证人已结束本次亮证",
     ),
     Reason.LICENSE_NOT_IN_FORCE: (
         "the license is no longer in force",

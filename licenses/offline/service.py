@@ -2,8 +2,9 @@
 
 1. Who may present what, for whom and for how long is `presentations.service`'s to say; the same
    records and looks are left, and the holder ends it likewise. An end reaches who verifies online
-   at once, and who is offline when the code's own time is over: hours, a day at most.
-2. A code of an ended license is told by the status list.
+   at once, and who is offline by the next status list.
+2. A code of an ended license is told by that list, too: by a place of its own, so that two codes of
+   one license tell nothing of each other.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from licenses.offline.model import OfflineCode, holder_hash
 from licenses.presentations.model import Presentation, lifetime
 from licenses.presentations.service import OFFLINE, Presenting
 from licenses.presenting_keys import PresentingKeys, TrustedKey
-from licenses.statuslist.model import LIFETIME
 from licenses.statuslist.service import StatusLists
 from runtime.clock import Clock
 from runtime.database import UnitOfWork
@@ -111,7 +111,6 @@ class Offline:
         now: datetime,
     ) -> str:
         """The text of a presentation's QR code, bound to who shows it."""
-        since = license_.activated_at or license_.issue_time
         code = OfflineCode(
             presentation_id=made.id,
             issuer=self._department,
@@ -124,9 +123,9 @@ class Offline:
             type_code=license_.metadata["ZZLXDM"],
             type_name=license_.metadata["ZZMC"],
             fields={key: license_.metadata[key] for key in made.fields},
-            status=self._statuses.give(work, license_.id),
+            status=self._statuses.of_code(work, license_.id, made.id, made.expire_time),
             holder=bound,
-            new_since=since if now - since < LIFETIME else None,
+            own_place=True,
         )
         return write_code(code, self._keys)
 

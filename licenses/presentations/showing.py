@@ -1,4 +1,4 @@
-"""Who shows what: the license that may be presented, and whose card is seen with it."""
+"""Who shows what: the license that may be presented or was, and whose card is seen with it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from licenses import held
+from licenses import store as licenses
 from licenses.delegations import store as delegations
 from licenses.delegations.model import is_agent
 from licenses.model import License
+from licenses.offline.model import OfflineCode
 from licenses.presentations.model import Presentation, chosen_fields
+from licenses.statuslist.service import StatusLists
 from runtime.database import UnitOfWork
 
 
@@ -23,6 +26,19 @@ def card_fits(
         found = delegations.delegation_by_id(work.session, presentation.delegation)
         return is_agent(found, seen)
     return held.is_holder(license_, seen)
+
+
+def license_of_code(
+    session: licenses.Reads,
+    statuses: StatusLists,
+    code: OfflineCode,
+    presentation: Presentation | None,
+) -> License | None:
+    """The license that a QR code is of: by its place, or once that is over by its presentation."""
+    license_id = statuses.license_at(session, code.status)
+    if not license_id and presentation is not None:
+        license_id = presentation.license_id
+    return licenses.license_by_id(session, license_id) if license_id else None
 
 
 def presented(

@@ -26,6 +26,8 @@ from licenses.model import NEVER_IN_FORCE, License, LicenseFormat
 from licenses.neighbours import Neighbours
 from licenses.offline.coding import read_code
 from licenses.offline.model import PREFIX
+from licenses.presentations import store as presentations
+from licenses.presentations.showing import license_of_code
 from licenses.presenting_keys import PresentingKeys
 from licenses.sharing.model import (
     Asking,
@@ -111,8 +113,8 @@ class Sharing:
                 self._guesses.count(principal.system)
                 raise _unreadable() from None
             with self._database.reading() as session:
-                license_id = self._statuses.license_at(session, code.status)
-                found = licenses.license_by_id(session, license_id or "")
+                made = presentations.presentation_by_id(session, code.presentation_id)
+                found = license_of_code(session, self._statuses, code, made)
                 identifier = found.identifier if found else ""
         else:
             identifier = identifier_in(text)

@@ -1,12 +1,17 @@
-"""A status list: two bits for each license, in one array that tells nothing else.
+"""A status list: two bits for each place, in one array that tells nothing else.
 
-1. A license has a place in a list from when it is reserved, for ever. Places are strewn over the
-   list, so that two places tell nothing of who was issued when or after whom.
-2. A list has 2^20 places whatever it holds: those that were never given read VALID, like most, and
-   are told apart by nobody (draft-ietf-oauth-status-list §12).
-3. VALID is in force, SUSPENDED may come back, INVALID will not: also superseded, transferred, and
-   what never came into force. Expiry stands in the license itself.
-4. A list is good until `exp`; `ttl` says when to fetch a newer one.
+1. A place is of one showing: a license's own file, a wallet's credential, a QR code. So two
+   verifiers who compare places learn nothing (draft-ietf-oauth-status-list §12). It is given once
+   and to nothing else after; places are strewn over the list, so that two of them tell nothing of
+   what was given when or after what.
+2. What lasts and what is over within a day have lists of their own: a list of codes goes when all
+   of it is over, so that their number stays bounded however much is shown.
+3. A list has 2^20 places whatever it holds: those that were never given read VALID, like most, and
+   are told apart by nobody.
+4. VALID is in force, SUSPENDED may come back, INVALID will not: also superseded, transferred, and
+   what never came into force. ENDED is a code whose holder ended it. Expiry stands in what is
+   shown.
+5. A list is good until `exp`; `ttl` says when to fetch a newer one.
 """
 
 from __future__ import annotations
@@ -25,6 +30,8 @@ from licenses.tokens import TokenError
 BITS: Final = 2
 PLACES_LOG2: Final = 20
 PLACES: Final = 1 << PLACES_LOG2
+#: The lists of codes are numbered from here.
+OF_CODES: Final = 100_000_000
 LIFETIME: Final = timedelta(hours=24)
 TTL: Final = timedelta(hours=1)
 JWT_TYPE: Final = "statuslist+jwt"
@@ -39,17 +46,30 @@ _LATEST: Final = 253402300799  # 9999-12-31T23:59:59Z
 _MOST_BYTES: Final = 8 * 1024 * 1024
 
 
+class Places(IntEnum):
+    """Of what a sequence of lists holds the places (rule 2)."""
+
+    LASTING = 1
+    CODES = 2
+
+    @property
+    def first(self) -> int:
+        """The number of its first list."""
+        return 0 if self is Places.LASTING else OF_CODES
+
+
 class Status(IntEnum):
-    """The values of the standard that are used."""
+    """The values that are used: the standard's, and ENDED, which it leaves to applications."""
 
     VALID = 0
     INVALID = 1
     SUSPENDED = 2
+    ENDED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusRef:
-    """Where a license's status stands."""
+    """Where the status of what is shown stands."""
 
     uri: str
     index: int
@@ -108,9 +128,14 @@ def expand(lst: bytes) -> bytes:
     return found
 
 
-def place_of(key: bytes, number: int) -> tuple[int, int]:
-    """List and place of the nth license that got one: a keyed permutation of each list."""
-    of_list, at = number >> PLACES_LOG2, number & (PLACES - 1)
+def list_after(places: Places, number: int) -> int:
+    """The list that the nth place of a sequence is in."""
+    return places.first + (number >> PLACES_LOG2)
+
+
+def place_of(key: bytes, number: int, places: Places = Places.LASTING) -> tuple[int, int]:
+    """List and place of the nth that is given in a sequence: a keyed permutation of each list."""
+    of_list, at = list_after(places, number), number & (PLACES - 1)
     half = PLACES_LOG2 // 2
     mask = (1 << half) - 1
     left, right = at >> half, at & mask

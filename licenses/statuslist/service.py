@@ -2,8 +2,10 @@
 
 1. A list is made of the licenses as they are now, in both forms, signed by the presenting key, and
    takes the place of the one before. Making it again changes nothing but its times.
-2. A license that ends between two lists is told by the next one: whoever must know at once asks
-   online. How old a list is stands in it.
+2. A license or a code that ends between two lists is told by the next one: whoever must know at
+   once asks online. How old a list is stands in it.
+3. The list that the next place will be in is published before anything stands in it, so that no
+   code comes before its list. A list of codes that are all over is taken away.
 """
 
 from __future__ import annotations
@@ -26,11 +28,15 @@ from licenses.statuslist.model import (
     JWT_TYPE,
     LIFETIME,
     LIST_TTL,
+    OF_CODES,
+    PLACES,
     STATUS_LIST,
     SUB,
     TTL,
+    Places,
     StatusRef,
     compress,
+    list_after,
     pack,
     place_of,
     places_key,
@@ -42,6 +48,9 @@ from runtime.errors import NotFound
 from runtime.identity import Principal
 from runtime.objects import ObjectStore
 from runtime.records import make_record
+
+#: A list is there before so many places of the one before it are left.
+_AHEAD = PLACES // 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +88,30 @@ class StatusLists:
         self._address = address
         self._known = (address, *once)
 
-    def give(self, work: UnitOfWork, license_id: str) -> StatusRef:
-        """The place of a license, in the caller's transaction; given now where it has none."""
-        of_list, at = store.place(
-            work.session, license_id, lambda number: place_of(self._key, number)
-        )
+    def of(self, license_id: str, key: str = "") -> StatusRef:
+        """The place of a license's own file, or of its credential for a wallet's key (SHA-256).
+
+        Given now where it has none, in a transaction of its own.
+        """
+        with self._database.unit_of_work() as work:
+            of_list, at = store.place(
+                work.session, license_id, lambda n: place_of(self._key, n), showing=key
+            )
         return StatusRef(uri=self.uri(of_list), index=at)
 
-    def of(self, license_id: str) -> StatusRef:
-        """The place of a license, in a transaction of its own."""
-        with self._database.unit_of_work() as work:
-            return self.give(work, license_id)
+    def of_code(
+        self, work: UnitOfWork, license_id: str, presentation: str, until: datetime
+    ) -> StatusRef:
+        """A place for a code by its presentation's id, in the caller's transaction."""
+        of_list, at = store.place(
+            work.session,
+            license_id,
+            lambda n: place_of(self._key, n, Places.CODES),
+            showing=presentation,
+            places=Places.CODES,
+            until=until,
+        )
+        return StatusRef(uri=self.uri(of_list), index=at)
 
     def license_at(self, session: Any, ref: StatusRef) -> str:
         """The id of the license whose status stands there; "" where none of this node's does."""
@@ -106,8 +128,9 @@ class StatusLists:
 
     def publish(self, principal: Principal) -> list[Published]:
         """Make and put every list. Raises FailedPrecondition (NO_PRESENTING_KEY), Unavailable."""
-        with self._database.reading() as session:
-            numbers = store.lists(session) or [0]
+        with self._database.unit_of_work() as work:
+            store.forget_over(work.session, self._clock.now())
+            numbers = sorted({*store.lists(work.session), *_coming(work.session)})
         found = [self._publish(number) for number in numbers]
         with self._database.unit_of_work() as work:
             work.record(
@@ -118,6 +141,10 @@ class StatusLists:
                     facts={"lists": [f"{one.uri} {one.ended}" for one in found[:100]]},
                 )
             )
+        for number in self.published():
+            if number >= OF_CODES and number not in numbers:
+                for suffix in (JWT_SUFFIX, CWT_SUFFIX):
+                    self._objects.delete(f"{FOLDER}/{number}{suffix}")
         return found
 
     def published(self) -> list[int]:
@@ -180,3 +207,12 @@ class StatusLists:
         return Published(
             number=number, uri=uri, made_at=now, good_until=until, ended=ended, size=len(as_jwt)
         )
+
+
+def _coming(session: Any) -> set[int]:
+    """The lists that the next places will be in, told ahead (rule 3)."""
+    return {
+        list_after(places, store.given(session, places) + ahead)
+        for places in Places
+        for ahead in (0, _AHEAD)
+    }

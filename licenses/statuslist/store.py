@@ -1,35 +1,44 @@
-"""Where the places of licenses in status lists are held. A place is given once and never again."""
+"""Where the places in status lists are held. A place is given once and to nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
 from licenses.model import LicenseState
-from licenses.statuslist.model import Status, status_of
-from licenses.store import BIG_ID, LicenseRow, Table
+from licenses.presentations.store import PresentationRow
+from licenses.statuslist.model import Places, Status, status_of
+from licenses.store import LicenseRow, Table
+from runtime.database import UtcDateTime
 
 _AT_ONCE = 10_000
 #: Named one by one, so that the index of states finds them: most licenses are in force.
 _ENDED = tuple(one.value for one in LicenseState if one is not LicenseState.ACTIVE)
 
 
-class StatusRow(Table, table=True):
-    """A license's place."""
+class PlaceRow(Table, table=True):
+    """A place, and of what it is."""
 
-    __tablename__ = "license_status"
-    __table_args__ = (sa.UniqueConstraint("list", "place", name="license_status_place_once"),)
+    __tablename__ = "license_place"
+    __table_args__ = (
+        sa.UniqueConstraint("license_id", "showing", name="license_place_once"),
+        sa.Index("license_place_over", "until"),
+    )
 
-    license_id: str = Field(primary_key=True, max_length=32)
-    number: int = Field(sa_column=sa.Column(BIG_ID, nullable=False, unique=True))
-    list: int
-    place: int
+    list: int = Field(primary_key=True)
+    place: int = Field(primary_key=True)
+    license_id: str = Field(max_length=32)
+    #: "" is the license's own file; else the SHA-256 of a wallet's key, or a presentation's id.
+    showing: str = Field(max_length=64)
+    #: When nobody asks for it any more; None is as long as the license.
+    until: datetime | None = Field(sa_type=UtcDateTime, nullable=True)
 
 
 class StatusCounterRow(Table, table=True):
-    """How many places were given, in one row."""
+    """How many places of a sequence were given."""
 
     __tablename__ = "license_status_counter"
 
@@ -38,51 +47,73 @@ class StatusCounterRow(Table, table=True):
 
 
 def place(
-    session: Session, license_id: str, where: Callable[[int], tuple[int, int]]
+    session: Session,
+    license_id: str,
+    where: Callable[[int], tuple[int, int]],
+    *,
+    showing: str = "",
+    places: Places = Places.LASTING,
+    until: datetime | None = None,
 ) -> tuple[int, int]:
-    """A license's list and place; given now where it has none. `where` is of the nth."""
-    held = session.get(StatusRow, license_id)
+    """List and place of a showing; given now where it has none. `where` is of the nth."""
+    row = PlaceRow
+    statement = select(row).where(row.license_id == license_id, row.showing == showing)
+    held = session.exec(statement).first()
     if held is not None:
         return held.list, held.place
     while True:
         taken = sa.text(
-            "INSERT INTO license_status_counter (id, last) VALUES (1, 0) "
+            "INSERT INTO license_status_counter (id, last) VALUES (:id, 0) "
             "ON CONFLICT (id) DO UPDATE SET last = license_status_counter.last + 1 RETURNING last"
         )
-        number = int(session.execute(taken).scalar_one())
+        number = int(session.execute(taken, {"id": int(places)}).scalar_one())
         of_list, at = where(number)
         # Where the node's key was changed a place may be taken already: the next one is not.
-        if _is_free(session, of_list, at):
+        if session.get(row, (of_list, at)) is None:
             break
-    session.add(StatusRow(license_id=license_id, number=number, list=of_list, place=at))
+    session.add(row(list=of_list, place=at, license_id=license_id, showing=showing, until=until))
     session.flush()
     return of_list, at
 
 
-def _is_free(session: Session, of_list: int, at: int) -> bool:
-    return not license_at(session, of_list, at)
-
-
 def license_at(session: Session, of_list: int, at: int) -> str:
     """The id of the license at a place; "" where none is."""
-    statement = select(StatusRow.license_id).where(StatusRow.list == of_list, StatusRow.place == at)
-    return session.exec(statement).first() or ""
+    row = session.get(PlaceRow, (of_list, at))
+    return row.license_id if row else ""
 
 
 def lists(session: Session) -> list[int]:
     """The numbers of the lists that have places given."""
-    statement = select(StatusRow.list).distinct().order_by(col(StatusRow.list))
+    statement = select(PlaceRow.list).distinct().order_by(col(PlaceRow.list))
     return list(session.exec(statement))
 
 
+def given(session: Session, places: Places) -> int:
+    """How many places of a sequence were given."""
+    row = session.get(StatusCounterRow, int(places))
+    return row.last + 1 if row else 0
+
+
+def forget_over(session: Session, now: datetime) -> None:
+    """Remove the places of what is over."""
+    session.execute(sa.delete(PlaceRow).where(col(PlaceRow.until) < now))
+
+
 def entries(session: Session, of_list: int) -> Iterator[tuple[int, Status]]:
-    """The places of a list whose licenses are not in force, and how; in portions."""
-    statement = (
-        select(StatusRow.place, LicenseRow.state)
-        .join(LicenseRow, col(LicenseRow.id) == col(StatusRow.license_id))
-        # Not by the index of places (hence + 0): that would look at every license of the list.
-        .where(col(StatusRow.list) + 0 == of_list, col(LicenseRow.state).in_(_ENDED))
-        .execution_options(yield_per=_AT_ONCE)
+    """The places of a list that are not VALID, and how; in portions."""
+    row = PlaceRow
+    # Not by the index of places (hence + 0): that would look at every license of the list.
+    here = col(row.list) + 0 == of_list
+    licensed = select(row.place, LicenseRow.state).join(
+        LicenseRow, col(LicenseRow.id) == col(row.license_id)
     )
-    for at, state in session.execute(statement):
+    ended = licensed.where(here, col(LicenseRow.state).in_(_ENDED))
+    for at, state in session.execute(ended.execution_options(yield_per=_AT_ONCE)):
         yield at, status_of(LicenseState(state))
+    if of_list < Places.CODES.first:
+        return
+    by_holder = licensed.join(PresentationRow, col(PresentationRow.id) == col(row.showing)).where(
+        here, col(PresentationRow.ended).is_(True), LicenseRow.state == LicenseState.ACTIVE.value
+    )
+    for at, _ in session.execute(by_holder.execution_options(yield_per=_AT_ONCE)):
+        yield at, Status.ENDED

@@ -40,8 +40,8 @@ from licenses.presentations.model import (
     shown_refusal,
     state_refusal,
 )
+from licenses.presentations.showing import license_of_code
 from licenses.presenting_keys import PresentingKeys
-from licenses.statuslist.model import StatusRef
 from licenses.statuslist.service import StatusLists
 from licenses.texts import check_text
 from licenses.tokens import TokenError
@@ -126,7 +126,7 @@ class Verifying:
             steps: Steps = [("code_genuine", fault)]
             if code is not None:
                 presentation = presentations.presentation_by_id(work.session, code.presentation_id)
-                license_ = self._at(work, code.status)
+                license_ = license_of_code(work.session, self._statuses, code, presentation)
                 steps += self._of_presentation(
                     work, code, presentation, license_, purpose, principal, now
                 )
@@ -285,10 +285,12 @@ class Verifying:
         now: datetime,
     ) -> Steps:
         """What the presentation behind a QR code says: ended, expired, for whom, for what."""
+        # Kept for 30 days after its end, so one that is gone is over.
+        if license_ is None and presentation is None and code.expire_time <= now:
+            return [("presentation", Refusal.CODE_EXPIRED)]
         if license_ is None or license_.state in NEVER_IN_FORCE:
             return [("issued_here", Fault.LICENSE_UNKNOWN)]
         if presentation is None or presentation.license_id != license_.id:
-            # Kept for 30 days after its end, so one that is gone is over.
             return [("presentation", Refusal.CODE_EXPIRED)]
         is_open = held.is_delegation_open(work.session, presentation.delegation, now)
         refusal = shown_refusal(
@@ -299,10 +301,6 @@ class Verifying:
             now=now,
         )
         return [("presentation", refusal)]
-
-    def _at(self, work: UnitOfWork, ref: StatusRef) -> License | None:
-        license_id = self._statuses.license_at(work.session, ref)
-        return licenses.license_by_id(work.session, license_id) if license_id else None
 
     def _issued(self, data: bytes, said: Seen) -> tuple[License | None, EndorsedCopy | None]:
         """The license a file is of: by its identifier, or by where a credential's status stands.

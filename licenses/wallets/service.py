@@ -23,7 +23,7 @@ from licenses import held
 from licenses import store as licenses
 from licenses.accesses import store as accesses
 from licenses.credentials import Credentials
-from licenses.credentials.making import vct_of
+from licenses.credentials.making import thumbprint, vct_of
 from licenses.finishing import page_of
 from licenses.guesses import Guesses
 from licenses.holders import check_identified
@@ -114,6 +114,7 @@ class Wallets:
         check_identified(principal, holder_code, held.license_not_found)
         now = self._clock.now()
         key = _jwk(jwk)
+        known = thumbprint(key)
         wrong = proof_fault(proof, key, name, now)
         if wrong:
             raise InvalidArgument(
@@ -125,14 +126,18 @@ class Wallets:
         with self._database.reading() as session:
             license_ = held.own(session, name, holder_code)
             held.check_in_force(license_, now)
-            if store.credentials_since(session, license_.id, now - PERIOD) >= MOST_KEYS:
+            before = store.credential_made(session, license_.id, known)
+            got = store.credentials_since(session, license_.id, now - PERIOD)
+            if before is None and got >= MOST_KEYS:
                 raise ResourceExhausted(
                     f"a license goes to at most {MOST_KEYS} wallets in {PERIOD.days} days",
                     reason="TOO_MANY_WALLETS",
                     message_zh=f"同一证照 {PERIOD.days} 天内最多放入 {MOST_KEYS} 个钱包",
                 )
         kind = self._types.version(license_.type_id, license_.type_version)
-        draft = self._credentials.draft(license_, kind.type, holder_key=key)
+        # When it went to this wallet: when the license was issued is the same in all of them.
+        at = before or now
+        draft = self._credentials.draft(license_, kind.type, holder_key=key, at=at)
         made = self._neighbours.seal_document(
             draft.payload,
             LicenseFormat.JWT,
@@ -142,20 +147,19 @@ class Wallets:
             sheets=0,
             request_id=f"{license_.id}-{hashlib.sha256(draft.payload).hexdigest()[:32]}",
         )
-        # The key says who it is wherever it is shown: the log commits to it, and tells it nobody.
-        thumbprint = hashlib.sha256(orjson.dumps(key, option=orjson.OPT_SORT_KEYS)).hexdigest()
         with self._database.unit_of_work() as work:
             licenses.license_by_id(work.session, license_.id, lock=True)
             store.note_credential(
                 work.session,
                 sha256_of(jws_of(made)),
                 license_id=license_.id,
-                key_sha256=thumbprint,
-                at=now,
+                key_sha256=known,
+                at=at,
             )
+            # The key says who it is wherever it is shown: the log commits to it.
             self._record(
                 work, "wallet_credential_issued", license_, {}, principal, "", (),
-                hidden={"key": thumbprint},
+                hidden={"key": known},
             )  # fmt: skip
         return draft.bound(made)
 

@@ -75,6 +75,15 @@ def note_credential(
     return True
 
 
+def credential_made(session: Session, license_id: str, key_sha256: str) -> datetime | None:
+    """When a wallet's key first got a license's credential; None if it has none."""
+    row = WalletCredentialRow
+    statement = select(row.make_time).where(
+        row.license_id == license_id, row.key_sha256 == key_sha256
+    )
+    return session.exec(statement).first()
+
+
 def license_of_credential(session: Session, sha256: str) -> str:
     """The id of the license that a credential is of; "" of one that was never given out."""
     row = session.get(WalletCredentialRow, sha256)

@@ -40,6 +40,9 @@ _REASONS: Final[Mapping[str, tuple[str, tuple[str, str], tuple[str, str]]]] = {
     "HOLDER_DIFFERS": ("red", ("Somebody else's", "不是本人的证照"),
                        ("It is bound to another person than the one of this card.",
                         "该码绑定的持证人与所核对的身份证件不是同一人。")),
+    "PRESENTATION_ENDED": ("amber", _OVER,
+                           ("Its holder ended it: ask them to present again.",
+                            "持证人已提前结束本次亮证：请其重新亮证。")),
     "LICENSE_NOT_IN_FORCE": ("red", ("No longer in force", "证照已失效"),
                              ("The license was revoked, cancelled or replaced.",
                               "证照已被吊销、注销或替代。")),
@@ -93,8 +96,8 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "differs": ("It does not agree with the log.", "与日志不符。"),
     "not_compared_holder": ("No card was compared.", "未与身份证件比对。"),
     "not_compared_presentation": (
-        "Whether its holder ended it since is told online only.",
-        "持证人是否已提前结束，须联网核验。",
+        "Whether its holder ended it since is not known here: fetch this page anew.",
+        "出示后持证人是否已提前结束，在此未知：请重新下载本页。",
     ),
     "not_compared_license_status": (
         "The license is newer than the list: fetch this page anew.",

@@ -172,10 +172,10 @@ def _million(node: LicenseNode) -> None:
             f"INSERT INTO license ({', '.join(columns)}) SELECT {taken} FROM n, first",
             (PLACES,),
         )
-        connection.exec_driver_sql("DELETE FROM license_status")
+        connection.exec_driver_sql("DELETE FROM license_place")
         connection.exec_driver_sql(
-            "INSERT INTO license_status (license_id, number, list, place) "
-            "SELECT id, CAST(id AS INTEGER), 0, (CAST(id AS INTEGER) * 7919) % 1048576 "
+            "INSERT INTO license_place (license_id, showing, list, place) "
+            "SELECT id, '', 0, (CAST(id AS INTEGER) * 7919) % 1048576 "
             "FROM license WHERE identifier LIKE 'x%'"
         )
     print(f"  {PLACES:,} rows written in {time.perf_counter() - began:.1f} s")
@@ -186,7 +186,7 @@ def _million(node: LicenseNode) -> None:
         serial=1,
     )
     began = time.perf_counter()
-    (made,) = node.licenses.statuses.publish(admin)
+    made, _ = node.licenses.statuses.publish(admin)
     print(
         f"status list of {PLACES:,} places, {made.ended:,} not valid: built, signed and put, both "
         f"forms, in {time.perf_counter() - began:.2f} s; {made.size:,} bytes as JWT"

@@ -234,7 +234,7 @@ def _list(node: LicenseNode) -> Entry:
 
     def built() -> float:
         began = time.perf_counter()
-        (made,) = statuses.publish(ADMINISTRATOR)
+        made, _ = statuses.publish(ADMINISTRATOR)
         trusted = node.licenses.presenting_keys.trusted()
         for suffix in (".jwt", ".cwt"):
             found = read_list(statuses.get(0, suffix), trusted)
@@ -247,7 +247,7 @@ def _list(node: LicenseNode) -> Entry:
         began = time.perf_counter()
         with database.engine.connect() as connection:
             rows = connection.exec_driver_sql(
-                "SELECT place, state FROM license_status JOIN license ON license.id = license_id"
+                "SELECT place, state FROM license_place JOIN license ON license.id = license_id"
             )
             if sum(1 for _ in rows) < PLACES:
                 raise RuntimeError("rows are missing")
@@ -289,10 +289,10 @@ def _fill(node: LicenseNode) -> None:
             f"INSERT INTO license ({', '.join(columns)}) SELECT {taken} FROM n, first",
             (PLACES,),
         )
-        connection.exec_driver_sql("DELETE FROM license_status")
+        connection.exec_driver_sql("DELETE FROM license_place")
         connection.exec_driver_sql(
-            "INSERT INTO license_status (license_id, number, list, place) "
-            "SELECT id, CAST(id AS INTEGER), 0, CAST(id AS INTEGER) FROM license "
+            "INSERT INTO license_place (license_id, showing, list, place) "
+            "SELECT id, '', 0, CAST(id AS INTEGER) FROM license "
             "WHERE identifier LIKE 'x%'"
         )
     say(f"status-list: {PLACES:,} rows written in {time.perf_counter() - began:.1f} s")

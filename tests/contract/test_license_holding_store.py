@@ -21,9 +21,9 @@ from licenses.presentations import store as presentations
 from licenses.server import MIGRATIONS
 from licenses.states import store as states
 from licenses.statuslist import store as statuslist
-from licenses.statuslist.model import Status, place_of, places_key
+from licenses.statuslist.model import Places, Status, place_of, places_key
 from licenses.wallets import store as requests
-from runtime.database import Database
+from runtime.database import Database, UnitOfWork
 from runtime.errors import Aborted
 from runtime.records import make_record
 from tests.builders.licenses import NOW, a_license, a_presentation, citizen_number
@@ -274,6 +274,47 @@ def test_a_place_is_given_once_also_at_once(database: Database) -> None:
         )
     with database.reading() as session:
         assert list(statuslist.entries(session, 0)) == [(mine[1], Status.INVALID)]
+
+
+def test_each_showing_of_a_license_has_a_place_of_its_own(database: Database) -> None:
+    license_ = add(database, a_license(1))
+    shown = a_presentation(license_, max_uses=0)
+    over = NOW + timedelta(hours=1)
+
+    def take(work: UnitOfWork, showing: str, places: Places = Places.LASTING) -> tuple[int, int]:
+        until = over if places is Places.CODES else None
+        return statuslist.place(
+            work.session, license_.id, lambda n: place_of(KEY, n, places),
+            showing=showing, places=places, until=until,
+        )  # fmt: skip
+
+    with database.unit_of_work() as work:
+        presentations.add_presentation(
+            work.session, shown, code_digest=b"d" * 32, actor="a", request_id="r" * 16
+        )
+        own, wallet = take(work, ""), take(work, "e" * 64)
+        code, other = take(work, shown.id, Places.CODES), take(work, "9" * 24, Places.CODES)
+        assert take(work, "e" * 64) == wallet
+        assert len({own, wallet, code, other}) == 4
+        assert {own[0], wallet[0]} == {0}
+        assert {code[0], other[0]} == {Places.CODES.first}
+        presentations.end(work.session, shown.id)
+    with database.reading() as session:
+        assert list(statuslist.entries(session, 0)) == []
+        assert list(statuslist.entries(session, code[0])) == [(code[1], Status.ENDED)]
+    with database.unit_of_work() as work:
+        store.move(
+            work.session, license_.id, LicenseState.ACTIVE, LicenseState.REVOKED, at=NOW, reason=""
+        )
+    with database.reading() as session:
+        told = {at: status for n in (0, code[0]) for at, status in statuslist.entries(session, n)}
+        assert told == dict.fromkeys((own[1], wallet[1], code[1], other[1]), Status.INVALID)
+    with database.unit_of_work() as work:
+        statuslist.forget_over(work.session, over)
+        assert statuslist.lists(work.session) == [0, Places.CODES.first]
+        statuslist.forget_over(work.session, over + timedelta(seconds=1))
+        assert statuslist.lists(work.session) == [0]
+        assert statuslist.given(work.session, Places.CODES) == 2
 
 
 def add_within(work: object, license_: License) -> License:

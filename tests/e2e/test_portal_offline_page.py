@@ -63,8 +63,8 @@ class Keys:
         )
 
     def status_list(self, **changes: Any) -> str:
-        """Place 1 is over, place 2 suspended."""
-        packed = pack([(1, Status.INVALID), (2, Status.SUSPENDED)])
+        """Place 1 is over, place 2 suspended, place 3 ended by its holder."""
+        packed = pack([(1, Status.INVALID), (2, Status.SUSPENDED), (3, Status.ENDED)])
         at = int(NOW.timestamp())
         said = {"bits": 2, "lst": encode(compress(packed)).decode()}
         claims = {"sub": URI, "iat": at, "exp": at + 86_400, "ttl": 3600, "status_list": said}
@@ -166,6 +166,10 @@ def test_every_code_is_judged_as_the_command_does(
         (write_code(a_code(new_since=listed.made_at - timedelta(1)), own.keys), {}),
         (write_code(a_code(status=StatusRef(uri=URI, index=1)), own.keys), {}),
         (write_code(a_code(status=StatusRef(uri=URI, index=2)), own.keys), {}),
+        (write_code(a_code(status=StatusRef(uri=URI, index=3)), own.keys), {}),
+        *((write_code(a_code(status=StatusRef(uri=URI, index=place), own_place=True,
+                             issued_at=NOW - timedelta(seconds=before)), own.keys), {})
+          for place in (1, 2, 3, 7, 1 << 20) for before in (0, 60)),
         (write_code(a_code(status=StatusRef(uri=URI, index=1 << 20)), own.keys), {}),
         (write_code(a_code(status=StatusRef(uri="urn:other", index=1)), own.keys), {}),
         (write_code(a_code(issuer=BANK), own.keys), {}),

@@ -15,7 +15,7 @@ import pytest_asyncio
 import zxingcpp
 from PIL import Image, ImageFilter
 
-from licenses.offline.coding import assess_code
+from licenses.offline.coding import assess_code, read_code
 from licenses.offline.model import Asked, Cached, OfflineOutcome
 from licenses.presenting_keys import check_issued_by, trusted_keys
 from licenses.statuslist.reading import read_list
@@ -75,16 +75,17 @@ async def publish(node: LicenseNode) -> Any:
 
 async def kept(node: LicenseNode, form: str = "CWT") -> tuple[Any, Cached]:
     """What a verifier fetches before it goes offline."""
-    client = node.verifier
+    client, lists = node.verifier, {}
     trust = await client.offline.GetPresentingTrust(pb.GetPresentingTrustRequest())
     check_issued_by(trust.certificates, node.authority.pem)
     trusted = trusted_keys(trust.certificates, trust.issuer)
-    asked = pb.GetStatusListRequest(
-        name="statusLists/0", format=pb.StatusListFormat.Value(f"STATUS_LIST_FORMAT_{form}")
-    )
-    found = read_list((await client.statuses.GetStatusList(asked)).token, trusted)
-    made_at = trust.make_time.ToDatetime(UTC)
-    return trusted, Cached(trust_made_at=made_at, lists={(found.issuer, found.uri): found})
+    for name in (await client.statuses.ListStatusLists(pb.ListStatusListsRequest())).names:
+        asked = pb.GetStatusListRequest(
+            name=name, format=pb.StatusListFormat.Value(f"STATUS_LIST_FORMAT_{form}")
+        )
+        found = read_list((await client.statuses.GetStatusList(asked)).token, trusted)
+        lists[found.issuer, found.uri] = found
+    return trusted, Cached(trust_made_at=trust.make_time.ToDatetime(UTC), lists=lists)
 
 
 def offline(node: LicenseNode, text: str, held: tuple[Any, Cached], **asked: Any) -> OfflineOutcome:
@@ -95,8 +96,9 @@ def offline(node: LicenseNode, text: str, held: tuple[Any, Cached], **asked: Any
 async def test_a_code_is_verified_offline_until_a_newer_list_ends_it(node: LicenseNode) -> None:
     name = (await issue(node)).name
     code = await shown(node, name)
-    (listed,) = await publish(node)
-    assert (listed.name, listed.uri) == ("statusLists/0", "https://pages.example/status/0")
+    lasting, of_codes = await publish(node)
+    assert (lasting.name, lasting.uri) == ("statusLists/0", "https://pages.example/status/0")
+    assert of_codes.name == "statusLists/100000000"
     for form in ("JWT", "CWT"):
         held = await kept(node, form)
         found = offline(node, code.text, held, holder_code=HOLDER)
@@ -108,20 +110,46 @@ async def test_a_code_is_verified_offline_until_a_newer_list_ends_it(node: Licen
     assert HOLDER not in str(found.code)
     await change(node, "Suspend", name)
     assert offline(node, code.text, held).indication == "PASSED"  # the old list, and told so
+    node.clock.advance(timedelta(seconds=1))
     await publish(node)
     assert offline(node, code.text, await kept(node)).reason == "LICENSE_SUSPENDED"
     await change(node, "Resume", name)
     await publish(node)
     assert offline(node, code.text, await kept(node)).reason is None
     await change(node, "Revoke", name)
-    (listed,) = await publish(node)
-    assert listed.ended >= 1
+    _, of_codes = await publish(node)
+    assert of_codes.ended == 1
     held = await kept(node)
     assert offline(node, code.text, held).reason == "LICENSE_NOT_IN_FORCE"
     assert offline(node, code.text, held, verifier=OFFICE).reason == "WRONG_AUDIENCE"
     node.clock.advance(timedelta(hours=1))
     assert offline(node, code.text, held).reason == "QR_EXPIRED"  # an old screenshot
     assert len(node.leaves("status_lists_published")) == 4
+
+
+async def test_a_code_that_was_ended_is_told_offline_and_no_two_codes_are_linked(
+    node: LicenseNode,
+) -> None:
+    name = (await issue(node)).name
+    first, second = await shown(node, name), await shown(node, name)
+    trusted, _ = await kept(node)
+    places = [read_code(one.text, trusted).status for one in (first, second)]
+    assert places[0] != places[1]
+    request = presentations.EndPresentationRequest(
+        presentation=first.presentation, holder_code=HOLDER
+    )
+    await node.counter.presentations.EndPresentation(request)
+    node.clock.advance(timedelta(seconds=1))
+    await publish(node)
+    held = await kept(node)
+    assert offline(node, first.text, held).reason == "PRESENTATION_ENDED"
+    assert offline(node, second.text, held, holder_code=HOLDER).summary.endswith("(status list)")
+    # What is over has no place any more, and is told as that online, too.
+    node.clock.advance(timedelta(hours=2))
+    await publish(node)
+    asked = verifying.VerifyLicenseRequest(qr=second.text, purpose=PURPOSE)
+    answer = await node.verifier.verifying.VerifyLicense(asked)
+    assert answer.verdict.sub_indication == "CODE_EXPIRED"
 
 
 async def test_an_offline_code_is_a_presentation_like_another(node: LicenseNode) -> None:
@@ -263,7 +291,7 @@ def drawn(svg: str, *, scale: int) -> tuple[int, Image.Image]:
 async def test_lists_are_published_by_administrators_and_read_by_all(node: LicenseNode) -> None:
     await publish(node)
     listed = await node.verifier.statuses.ListStatusLists(pb.ListStatusListsRequest())
-    assert list(listed.names) == ["statusLists/0"]
+    assert list(listed.names) == ["statusLists/0", "statusLists/100000000"]
     request = pb.PublishStatusListsRequest()
     error = await refused(node.verifier.statuses.PublishStatusLists(request))
     assert error.reason == "ROLE_NOT_ALLOWED"

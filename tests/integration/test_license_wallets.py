@@ -148,6 +148,27 @@ async def test_a_wallets_credential_is_no_file(node: LicenseNode) -> None:
     assert told.verdict.sub_indication == "DOCUMENT_NOT_VERIFIED"
 
 
+async def test_two_wallets_credentials_of_one_license_have_nothing_in_common(
+    node: LicenseNode,
+) -> None:
+    name, mine = (await issue(node)).name, [key(), key()]
+    node.clock.advance(timedelta(seconds=7))
+    first = await credential(node, name, mine[0])
+    node.clock.advance(timedelta(seconds=7))
+    second = await credential(node, name, mine[1])
+    assert await credential(node, name, mine[0]) == first
+    told = [read_payload(one.split(b"~")[0]) for one in (first, second)]
+    for one in told:
+        for label in ("_sd_alg", "vct", "nbf", "exp"):  # as many licenses have
+            one.pop(label, None)
+        place = one.pop("status")["status_list"]
+        one["place"] = (place["uri"], place["idx"])
+    assert set(told[0]) == {"_sd", "cnf", "iat", "place"}
+    assert not [label for label in told[0] if told[0][label] == told[1][label]]
+    assert not set(told[0]["_sd"]) & set(told[1]["_sd"])
+    assert not set(first.split(b"~")[1:-1]) & set(second.split(b"~")[1:-1])
+
+
 async def test_a_wallet_shows_what_is_asked_for_once(node: LicenseNode) -> None:
     license_, own = await issue(node), key()
     held = await credential(node, license_.name, own)

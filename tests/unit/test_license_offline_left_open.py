@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from licenses.offline.model import Asked, Cached, OfflineCode, claims_of, code_of, decide
 from licenses.offline.reasons import SENTENCES, Reason
-from licenses.statuslist.model import StatusList, StatusRef, pack
+from licenses.statuslist.model import Status, StatusList, StatusRef, pack
 from portal.verifier.offline_words import words_of
 from tests.builders.licenses import NOW
 
@@ -37,6 +38,10 @@ CACHED = Cached(trust_made_at=NOW, lists={(OFFICE, URI): LIST})
 ASKED = Asked(verifier="", purpose="核验", now=NOW)
 
 
+def with_list(**changes: Any) -> Cached:
+    return replace(CACHED, lists={(OFFICE, URI): replace(LIST, **changes)})
+
+
 def test_that_the_holder_may_have_ended_it_is_told_as_not_compared() -> None:
     found = decide(CODE, CACHED, ASKED)
     (check,) = [one for one in found.checks if one.name == "presentation"]
@@ -56,6 +61,30 @@ def test_of_a_license_newer_than_the_list_the_list_says_nothing() -> None:
     assert "11:50 (status list)" in decide(listed, CACHED, ASKED).summary
 
 
+def test_a_code_with_a_place_of_its_own_is_told_as_ended() -> None:
+    own = replace(CODE, own_place=True)
+    # A list from before says nothing of it, whatever stands there.
+    for ended in (pack(()), pack([(7, Status.INVALID)]), pack([(7, Status.ENDED)])):
+        found = decide(own, with_list(packed=bytes(ended)), ASKED)
+        left = [one.name for one in found.checks if one.passed is None]
+        assert (found.indication, left, found.status_as_of) == (
+            "PASSED", ["holder", "presentation"], NOW,
+        )  # fmt: skip
+        assert "the status list is older" in found.summary
+        assert "12:00 (the code itself)" in found.summary
+    later, made_at = replace(ASKED, now=NOW + timedelta(minutes=5)), NOW + timedelta(minutes=1)
+    found = decide(own, with_list(made_at=made_at), later)
+    assert [one.name for one in found.checks if one.passed is None] == ["holder"]
+    assert "12:01 (status list)" in found.summary
+    for status, reason in (
+        (Status.ENDED, Reason.PRESENTATION_ENDED),
+        (Status.INVALID, Reason.LICENSE_NOT_IN_FORCE),
+        (Status.SUSPENDED, Reason.LICENSE_SUSPENDED),
+    ):
+        packed = bytes(pack([(7, status)]))
+        assert decide(own, with_list(made_at=made_at, packed=packed), later).reason is reason
+
+
 def test_a_trust_list_from_the_future_is_not_good() -> None:
     cached = replace(CACHED, trust_made_at=NOW + timedelta(minutes=6))
     found = decide(CODE, cached, ASKED)
@@ -65,8 +94,8 @@ def test_a_trust_list_from_the_future_is_not_good() -> None:
 def test_what_is_not_said_stands_in_no_claim() -> None:
     claims = claims_of(CODE)
     assert code_of(claims) == CODE
-    assert {-70004, -70007}.isdisjoint(claims)
-    new = replace(CODE, new_since=NOW, purpose="核验", purpose_bound=True)
+    assert {-70004, -70007, -70008}.isdisjoint(claims)
+    new = replace(CODE, new_since=NOW, own_place=True, purpose="核验", purpose_bound=True)
     assert code_of(claims_of(new)) == new
 
 

@@ -4,9 +4,9 @@
 const Codes = (() => {
   const { fail, join, utf8, text, hex, same, base64, base45, inflate, cbor, certificate, p256, es256, sha256 } = Reading;
   const PREFIX = "TB1:", MOST_CHARACTERS = 4840, MOST_BYTES = 32 * 1024, MOST_LIST = 8 * 1024 * 1024;
-  const SKEW = 300, TRUST_FRESH = 30 * 86400;
+  const SKEW = 300, TRUST_FRESH = 30 * 86400, ENDED = 3;
   const HOLDER = { N: 2 ** 15, r: 8, p: 1, dkLen: 16 };
-  const CLAIM = { issuer: 1, audience: 3, until: 4, at: 6, id: 7, status: 65535, type: -70001, name: -70002, fields: -70003, purpose: -70004, holder: -70005, bound: -70006, since: -70007 };
+  const CLAIM = { issuer: 1, audience: 3, until: 4, at: 6, id: 7, status: 65535, type: -70001, name: -70002, fields: -70003, purpose: -70004, holder: -70005, bound: -70006, since: -70007, own: -70008 };
   class Refused extends Error {}
   const refuse = (reason) => { throw new Refused(reason); };
 
@@ -75,6 +75,7 @@ const Codes = (() => {
       until: is(said.get(CLAIM.until), "number"), at: is(said.get(CLAIM.at), "number"),
       name: is(said.get(CLAIM.name), "string"), purpose: is(said.get(CLAIM.purpose) ?? "", "string"),
       bound: is(said.get(CLAIM.bound) ?? false, "boolean"), since: is(said.get(CLAIM.since) ?? 0, "number"),
+      own: is(said.get(CLAIM.own) ?? false, "boolean"),
       fields: [...fields].map(([key, value]) => [is(key, "string"), is(value, "string")]),
       uri: is(status.get("uri"), "string"), index: is(status.get("idx"), "number"), holder,
     };
@@ -98,16 +99,17 @@ const Codes = (() => {
     }
     const list = held.lists.get(code.uri), now = asked.now;
     const status = list ? statusAt(list, code.index) : 0;
-    const newer = Boolean(list && code.since && code.since >= list.made);
+    // A list from before says nothing of it: its node did, when it signed the code.
+    const since = code.own ? code.at : code.since, newer = Boolean(list && since && since >= list.made);
     const checks = [
       ["key_trusted", ""], ["signature", ""],
       ["time", now >= code.until ? "QR_EXPIRED" : code.at > now + SKEW ? "QR_NOT_YET_VALID" : ""],
       ["verifier_named", code.audience && code.audience !== asked.verifier ? "WRONG_AUDIENCE" : ""],
       ["purpose_fits", code.bound && purposeKey(code.purpose) !== purposeKey(asked.purpose) ? "WRONG_PURPOSE" : ""],
       ["holder", await ofHolder(code, asked.card)],
-      ["presentation", null],
-      ["license_status", !list || status === 0 ? (newer ? null : "") : status === -1 ? "STATUS_LIST_NOT_GOOD"
-        : status === 2 ? (now < list.until ? "LICENSE_SUSPENDED" : "") : "LICENSE_NOT_IN_FORCE"],
+      ["presentation", !code.own || !list || newer || status === -1 ? null : status === ENDED ? "PRESENTATION_ENDED" : ""],
+      ["license_status", !list || (code.own && newer) ? "" : status === 0 ? (newer ? null : "") : status === -1 ? "STATUS_LIST_NOT_GOOD"
+        : status === 2 ? (now < list.until ? "LICENSE_SUSPENDED" : "") : status === ENDED && code.own ? "" : "LICENSE_NOT_IN_FORCE"],
       ["status_list", !list ? "STATUS_LIST_MISSING" : list.made > now + SKEW ? "STATUS_LIST_NOT_GOOD" : now < list.until ? "" : "STATUS_LIST_STALE"],
       ["trust_list", held.made > now + SKEW ? "TRUST_LIST_NOT_GOOD" : now < held.made + TRUST_FRESH ? "" : "TRUST_LIST_STALE"],
     ];
