@@ -4,8 +4,8 @@
    that it was checked by; `status/` has status lists as tokens, each by the hash of its address.
 2. Writing takes the place of what came from the same issuer, unless what is kept is newer: a list
    from before a revocation takes nothing back. What cannot be read is told by name.
-   `newest.json` says when the newest list of each address was made: an older one that is put back
-   into the folder later is not good.
+   `newest.json` says when the newest list of each issuer and address was made: an older one that
+   is put back into the folder later is not good.
 3. Keys speak for the node that they came from: a list is kept and read as that node's alone.
 """
 
@@ -59,12 +59,13 @@ class OfflineFolder:
             "authority": authority.decode("ascii"),
             "certificates": [base64.b64encode(one).decode() for one in certificates],
         }
-        name = hashlib.sha256(issuer.encode()).hexdigest()[:16]
-        path = self.path / f"trust-{name}.json"
+        path = self.path / _trust_name(issuer)
         written = []
-        if not path.exists() or _trust(path)[2] <= made_at:
+        held = _moment(_trust(path)[2]) if path.exists() else ""
+        if max(held, self._newest().get(path.name, "")) <= _moment(made_at):
             write_file(path, json.dumps(told, indent=1).encode() + b"\n")
             written.append(path)
+            self._note(path.name, made_at)
         trusted = trusted_keys(certificates, issuer)
         for one in lists:
             found = read_list(one, trusted)
@@ -77,7 +78,7 @@ class OfflineFolder:
         return written
 
     def _newest(self) -> dict[str, str]:
-        """When the newest list that was ever kept of each address was made."""
+        """When the newest list that was ever kept was made, by its file's name."""
         try:
             told = json.loads(read_file(self.path / _NEWEST, greatest=_GREATEST))
         except (InvalidArgument, ValueError):
@@ -98,9 +99,12 @@ class OfflineFolder:
         """
         trusted: dict[bytes, TrustedKey] = {}
         oldest: datetime | None = None
+        newest, put_back = self._newest(), set()
         for path in sorted(self.path.glob("trust-*.json")):
-            _, found, made_at = _trust(path)
+            issuer, found, made_at = _trust(path)
             trusted |= found
+            if _moment(made_at) < newest.get(_trust_name(issuer), ""):
+                put_back.add(issuer)
             oldest = made_at if oldest is None else min(oldest, made_at)
         if oldest is None:
             raise InvalidArgument(
@@ -109,7 +113,6 @@ class OfflineFolder:
                 message_zh=f"{self.path} 中没有亮证信任列表：请用 `tongban license trust` 获取",
             )
         lists: dict[tuple[str, str], StatusList | None] = {}
-        newest = self._newest()
         for path in sorted((self.path / "status").glob("*")):
             try:
                 status = read_list(read_file(path, greatest=_GREATEST), trusted)
@@ -118,11 +121,18 @@ class OfflineFolder:
             before = newest.get(_named(status.issuer, status.uri), "")
             was_put_back = _moment(status.made_at) < before
             lists[status.issuer, status.uri] = None if was_put_back else status
-        return trusted, Cached(trust_made_at=oldest, lists=lists)
+        return trusted, Cached(
+            trust_made_at=oldest, lists=lists, trust_put_back=frozenset(put_back)
+        )
 
 
 def _moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _trust_name(issuer: str) -> str:
+    """What the file of an issuer's trust list is called."""
+    return f"trust-{hashlib.sha256(issuer.encode()).hexdigest()[:16]}.json"
 
 
 def _named(issuer: str, uri: str) -> str:

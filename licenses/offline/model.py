@@ -198,6 +198,8 @@ class Cached:
 
     trust_made_at: datetime
     lists: Mapping[tuple[str, str], StatusList | None]
+    #: Issuers whose trust list is older than one that was kept before.
+    trust_put_back: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +225,7 @@ def decide(code: OfflineCode, cached: Cached, asked: Asked) -> OfflineOutcome:
         ("presentation", _of_presentation(code, status)),
         ("license_status", _of_status(code, status, asked)),
         ("status_list", _of_list(code, cached, status, asked)),
-        ("trust_list", _of_trust(cached, asked)),
+        ("trust_list", _of_trust(code, cached, asked)),
     ]
     checks = [_check(name, one) for name, one in found]
     reasons = [one for _, one in found if isinstance(one, Reason)]
@@ -316,8 +318,8 @@ def _of_list(
     return None if asked.now < status.good_until else Reason.STATUS_LIST_STALE
 
 
-def _of_trust(cached: Cached, asked: Asked) -> Reason | None:
-    if cached.trust_made_at > asked.now + SKEW:
+def _of_trust(code: OfflineCode, cached: Cached, asked: Asked) -> Reason | None:
+    if code.issuer in cached.trust_put_back or cached.trust_made_at > asked.now + SKEW:
         return Reason.TRUST_LIST_NOT_GOOD
     fresh = asked.now < cached.trust_made_at + TRUST_FRESH
     return None if fresh else Reason.TRUST_LIST_STALE

@@ -92,9 +92,10 @@ SENTENCES: Final[Mapping[Reason, tuple[str, str]]] = {
         "该码真实；但本地状态列表已过期：请重新获取",
     ),
     Reason.TRUST_LIST_NOT_GOOD: (
-        "the code is genuine by a trust list that says it was made in the future: check this "
-        "machine's clock, and fetch it again",
-        "按本地信任列表该码真实，但信任列表的生成时间晚于当前时间：请检查本机时钟并重新获取",
+        "the code is genuine by a trust list that is not good: it is older than one that was kept "
+        "before, or says it was made in the future; check this machine's clock, and fetch it again",
+        "按本地信任列表该码真实，但信任列表无效：早于曾保存的列表，或生成时间晚于当前时间；"
+        "请检查本机时钟并重新获取",
     ),
     Reason.TRUST_LIST_STALE: (
         "the code is genuine by a trust list that is too old: fetch it again",

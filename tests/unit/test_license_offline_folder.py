@@ -120,6 +120,24 @@ def test_an_older_list_that_is_put_back_is_not_good(
     assert reason(folder, one.code()) is Reason.STATUS_LIST_NOT_GOOD
 
 
+def test_an_older_trust_list_that_is_put_back_is_not_good(
+    town: tuple[Node, Node, OfflineFolder],
+) -> None:
+    """Also by whoever fetches, after the newer one is gone."""
+    one, other, folder = town
+    (path, _) = one.kept_in(folder, one.listed())
+    other.kept_in(folder, other.listed())
+    old = path.read_bytes()
+    one.kept_in(folder, one.listed(), minutes=2)
+    path.write_bytes(old)
+    assert reason(folder, one.code()) is Reason.TRUST_LIST_NOT_GOOD
+    assert reason(folder, other.code()) is None
+    path.unlink()
+    assert path not in one.kept_in(folder, one.listed())
+    assert path in one.kept_in(folder, one.listed(), minutes=3)
+    assert reason(folder, one.code()) is None
+
+
 def test_a_list_of_no_issuer_is_malformed(town: tuple[Node, Node, OfflineFolder]) -> None:
     one, _, folder = town
     (path, _) = one.kept_in(folder, one.listed())
