@@ -41,6 +41,15 @@ def due(stub: archives_pb2_grpc.ArchiveServiceStub, department: str, days: int) 
     return [one.name for one in stub.ListArchives(request, timeout=DEADLINE).archives][:MOST]
 
 
+def strays(stub: archives_pb2_grpc.ArchiveServiceStub) -> list[str]:
+    """What lies in the store and belongs to no archive, or why that is not told."""
+    try:
+        found = stub.ListStrays(pb.ListStraysRequest(), timeout=DEADLINE).strays
+    except grpc.RpcError as error:
+        return [status.from_rpc_error(error).reason]
+    return [f"{one.object_name} {one.kept_until}" for one in found]
+
+
 def run_checks(
     stub: archives_pb2_grpc.ArchiveServiceStub, department: str, days: int, seal: str = ""
 ) -> tuple[dict[str, Any], bytes]:
@@ -74,6 +83,7 @@ def run_checks(
         "failed": [*failed, *unchecked],
         "unchecked": unchecked,
         "report_sha256": "",
+        "strays": strays(stub) if lost < LOST else [],
     }
     if not checked:
         return told, b""

@@ -5,6 +5,7 @@
 2. On an S3 server that is the server's doing: a bucket of its own with object lock (COMPLIANCE).
    Not even the bucket's owner deletes a version earlier. What is kept for good is locked so for
    `FAR`, besides a legal hold: the owner of the keys can lift a hold, and nobody such a lock.
+   `keep` locks it anew long before that ends.
 3. In a folder it is *ours*: this code refuses, and files are read-only, but whoever owns the folder
    can still remove one. `lock` says which of the two it is, and so do reports.
 """
@@ -28,6 +29,8 @@ ARCHIVE: Final = "archive"
 _UNTIL: Final = ".until"
 #: How far ahead a server locks what is kept for good: servers take no more than a century.
 FAR: Final = timedelta(days=99 * 365)
+#: By how much such a lock may be shorter before it is made again.
+_YEAR: Final = timedelta(days=365)
 #: How servers say that an object has no lock of a kind.
 _NO_LOCK: Final = frozenset(
     (
@@ -64,6 +67,18 @@ class RetainedStore(Protocol):
 
         Raises NotFound, and FailedPrecondition (OBJECT_NOT_LOCKED, RETENTION_UNREADABLE).
         """
+        ...
+
+    def keep(self, name: str, until: datetime | None) -> None:
+        """See that what is there stays at least until then, or for good.
+
+        A lock that is shorter, or missing, is made again; what is kept for good is locked for
+        `FAR` once more, each year. Raises NotFound, OBJECT_NOT_FOUND.
+        """
+        ...
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Names of what is there that begin with `prefix`, in order."""
         ...
 
     def destroy(self, name: str) -> None:
@@ -124,6 +139,16 @@ class RetainedFolder:
             told = until.astimezone(UTC).isoformat() if until else _FOREVER
             self._files.put(name + _UNTIL, told.encode())
             (self._files.root / check_name(name + _UNTIL)).chmod(0o400)
+
+    def keep(self, name: str, until: datetime | None) -> None:
+        """See RetainedStore."""
+        if not self._files.exists(name):
+            raise _absent()
+        self._keep_longer(name, until)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """See RetainedStore."""
+        return (one for one in self._files.list(prefix) if not one.endswith(_UNTIL))
 
     def get(self, name: str) -> bytes:
         """See RetainedStore."""
@@ -207,16 +232,47 @@ class RetainedBucket:
 
     def _keep_longer(self, name: str, until: datetime | None) -> None:
         """Lock what is there at least until then: one that was put there may have no lock."""
-        from minio.commonconfig import COMPLIANCE
-        from minio.retention import Retention
-
         if not _shorter(lambda: self.kept_until(name), until):
             return
         key, version = self._key(name), self._first(name)
-        lock = Retention(COMPLIANCE, until or datetime.now(UTC) + FAR)
-        self._client.set_object_retention(self._bucket, key, lock, version_id=version)
+        self._lock(key, version, until or datetime.now(UTC) + FAR)
         if until is None:
             self._client.enable_object_legal_hold(self._bucket, key, version_id=version)
+
+    def _lock(self, key: str, version: str, until: datetime) -> None:
+        from minio.commonconfig import COMPLIANCE
+        from minio.retention import Retention
+
+        lock = Retention(COMPLIANCE, until)
+        self._client.set_object_retention(self._bucket, key, lock, version_id=version)
+
+    def keep(self, name: str, until: datetime | None) -> None:
+        """See RetainedStore. What is held has a lock of its own, which ends."""
+        with _errors():
+            key, version = self._key(name), self._first(name)
+            if until is None:
+                far = datetime.now(UTC) + FAR
+                lock = _said(lambda: self._client.get_object_retention(self._bucket, key, version))
+                if lock is not None and lock.retain_until_date.astimezone(UTC) < far - _YEAR:
+                    self._lock(key, version, far)
+            self._keep_longer(name, until)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """See RetainedStore. Also what a delete marker hides: it is there."""
+        self._make()
+        with _errors():
+            found = self._client.list_objects(
+                self._bucket,
+                prefix=self._prefix + prefix,
+                recursive=True,
+                include_version=True,
+            )
+            names = {
+                str(one.object_name).removeprefix(self._prefix)
+                for one in found
+                if not one.is_delete_marker
+            }
+        return iter(sorted(names))
 
     def get(self, name: str) -> bytes:
         """See RetainedStore. The first version: a later one is nobody's that this code made."""
@@ -263,7 +319,7 @@ class RetainedBucket:
     def _first(self, name: str) -> str:
         versions = self._versions(name)
         if not versions:
-            raise NotFound("no such object", reason="OBJECT_NOT_FOUND", message_zh="没有这个对象")
+            raise _absent()
         return versions[-1]
 
     def _versions(self, name: str) -> list[str]:
@@ -310,6 +366,10 @@ def _said(ask: Callable[[], Any]) -> Any:
 def _errors() -> Iterator[None]:
     with S3Store.errors():
         yield
+
+
+def _absent() -> NotFound:
+    return NotFound("no such object", reason="OBJECT_NOT_FOUND", message_zh="没有这个对象")
 
 
 def _taken() -> AlreadyExists:

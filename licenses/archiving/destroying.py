@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -46,6 +47,7 @@ from runtime.errors import (
     DomainError,
     FailedPrecondition,
     InvalidArgument,
+    NotFound,
     Unavailable,
 )
 from runtime.identity import Principal
@@ -80,7 +82,11 @@ class Guarding:
         self._by_persons = by_persons
 
     def check(self, name: str, principal: Principal) -> Archive:
-        """Run the four checks; `checked` writes what they found. Raises as `model.check_there`."""
+        """Run the four checks; `checked` writes what they found. Raises as `model.check_there`.
+
+        What was found too short a lock has its length again after, and what is kept for good is
+        locked anew, with the report that told of it.
+        """
         archive = self._archiving.get(name, principal)
         check_there(archive)
         try:
@@ -92,6 +98,11 @@ class Guarding:
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             _log.error("archive_check_failed", archive=archive.name, **safely(error))
             findings = (checking.not_made(type(error).__name__),)
+        if any(one.name == "package_digest" and one.passed for one in findings):
+            self._retained.keep(archive.object_name, archive.retain_until)
+        if archive.report_sha256:
+            with contextlib.suppress(NotFound):
+                self._retained.keep(report_name(archive.report_sha256), None)
         findings = (*findings, *self._moved_on(archive))
         return replace(archive, findings=findings, check_time=self._clock.now())
 

@@ -125,6 +125,26 @@ class Archive:
         return bool(self.findings) and all(one.passed for one in self.findings)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stray:
+    """What lies in the store and belongs to no archive.
+
+    `subject` is what it was begun for, where that is known and theirs who ask; `kept_until` an
+    instant, FOR_GOOD, or why that cannot be told.
+    """
+
+    object_name: str
+    subject: str
+    kept_until: str
+
+
+def is_stray(row: Archive, before: datetime) -> bool:
+    """Whether a package is none of an archive's, by its row: begun and left, or destroyed."""
+    if row.state is ArchiveState.CLAIMED:
+        return row.archive_time <= before
+    return row.state is ArchiveState.DESTROYED
+
+
 def retained_until(retention: Retention, archived: datetime) -> datetime | None:
     """Until when; None is for good."""
     if not retention.years:

@@ -32,6 +32,7 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "ArchiveCase": _DEPARTMENTS,
     "GetArchive": _READERS,
     "ListArchives": _READERS,
+    "ListStrays": _READERS,
     "GetArchiveFile": frozenset({Role.DEPARTMENT, Role.AUDITOR}),
     "CheckArchive": frozenset({Role.DEPARTMENT, Role.AUDITOR}),
     "MakeCheckReport": _DEPARTMENTS,
@@ -148,6 +149,20 @@ class ArchiveRpc:
         return pb.ListArchivesResponse(
             archives=[to_archive(one) for one in found[:size]],
             next_page_token=token_after(found[size - 1].id) if more else "",
+        )
+
+    async def ListStrays(  # noqa: N802
+        self, _request: pb.ListStraysRequest, call: Call
+    ) -> pb.ListStraysResponse:
+        """See the proto."""
+        found = await run_in(self._threads, lambda: self._archiving.strays(call.principal))
+        return pb.ListStraysResponse(
+            strays=[
+                pb.Stray(
+                    object_name=one.object_name, subject=one.subject, kept_until=one.kept_until
+                )
+                for one in found
+            ]
         )
 
     async def GetArchiveFile(  # noqa: N802

@@ -18,6 +18,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -32,8 +33,10 @@ from licenses.archiving.model import (
     Archive,
     ArchiveState,
     Retention,
+    Stray,
     archive_not_found,
     archived_meanwhile,
+    is_stray,
     retained_until,
 )
 from licenses.archiving.surroundings import Surroundings
@@ -66,6 +69,9 @@ REPORTS = "reports"
 ARCHIVED = "archived"
 #: How long a call may take to put what it claimed.
 PUTTING = timedelta(minutes=1)
+#: How much of what belongs to no archive is told.
+MOST_STRAYS = 1000
+_AT_ONCE = 500
 
 
 class Archiving:
@@ -177,9 +183,15 @@ class Archiving:
         self._claim(claimed, left)
         try:
             self._retained.put_once(claimed.object_name, data, claimed.retain_until)
-        except DomainError:
+        except AlreadyExists:
             with self._database.unit_of_work() as work:
                 store.drop_claim(work.session, claimed.id)
+            raise
+        except DomainError:
+            # Where the store did not answer it may lie there all the same, locked: who repeats
+            # this finds it by the claim.
+            with self._database.unit_of_work() as work:
+                store.give_up_claim(work.session, claimed.id, now - PUTTING)
             raise
         return claimed
 
@@ -266,6 +278,40 @@ class Archiving:
                 session, [f"collections/{one}" for one in collections], self._clock.now() - KEPT
             )
         return {one.rpartition("/")[2] for one in found}
+
+    def strays(self, principal: Principal) -> list[Stray]:
+        """What lies in the store and belongs to no archive, at most `MOST_STRAYS`.
+
+        A crash or a lost answer leaves it, and a lock may keep it for years: so it is named. Of
+        what was claimed, the subject is told to its own department and to auditors.
+        """
+        names_, now = self._retained.names(f"{FOLDER}/"), self._clock.now()
+        found: list[Stray] = []
+        while (some := list(islice(names_, _AT_ONCE))) and len(found) < MOST_STRAYS:
+            with self._database.reading() as session:
+                known = store.by_object(session, some)
+            for name in some:
+                row = known.get(name)
+                if row is not None and not is_stray(row, now - PUTTING):
+                    continue
+                mine = row and (
+                    row.department == principal.department or principal.has(Role.AUDITOR)
+                )
+                found.append(
+                    Stray(
+                        object_name=name,
+                        subject=row.subject if row and mine else "",
+                        kept_until=self._until(name),
+                    )
+                )
+        return found[:MOST_STRAYS]
+
+    def _until(self, name: str) -> str:
+        try:
+            until = self._retained.kept_until(name)
+        except (FailedPrecondition, NotFound) as error:
+            return error.reason
+        return instant(until) if until else "FOR_GOOD"
 
     # Reading.
 

@@ -110,6 +110,23 @@ def of_subject(session: Session, subject: str) -> list[Archive]:
     return [_archive(row) for row in session.exec(statement)]
 
 
+def by_object(session: Session, names: Sequence[str]) -> dict[str, Archive]:
+    """Archives by the names of their packages, what is claimed too."""
+    statement = select(ArchiveRow).where(col(ArchiveRow.object_name).in_(names))
+    return {row.object_name: _archive(row) for row in session.exec(statement)}
+
+
+def give_up_claim(session: Session, archive_id: str, at: datetime) -> None:
+    """Let another call take over what was claimed: by this time, it was put or never will be."""
+    session.execute(
+        sa.update(ArchiveRow)
+        .where(
+            col(ArchiveRow.id) == archive_id, col(ArchiveRow.state) == ArchiveState.CLAIMED.value
+        )
+        .values(archive_time=at)
+    )
+
+
 def drop_claim(session: Session, archive_id: str) -> bool:
     """Give up what was claimed and never archived; whether it was there."""
     done = session.execute(

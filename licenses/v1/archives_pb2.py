@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alicenses/v1/archives.proto\x12\x13tongban.licenses.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"c\n\x0e\x41rchiveFinding\x12\x10\n\x08property\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06passed\x18\x03 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x11\n\tdetail_zh\x18\x05 \x01(\t\"\xcd\x04\n\x07\x41rchive\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32!.tongban.licenses.v1.ArchiveState\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x31\n\tretention\x18\x06 \x01(\x0e\x32\x1e.tongban.licenses.v1.Retention\x12\x30\n\x0cretain_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tlocked_by\x18\x08 \x01(\t\x12\x30\n\x0c\x61rchive_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\n \x01(\t\x12\x35\n\x08\x66indings\x18\x0b \x03(\x0b\x32#.tongban.licenses.v1.ArchiveFinding\x12.\n\ncheck_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rreport_sha256\x18\r \x01(\t\x12\x1c\n\x14\x64\x65struction_asked_by\x18\x0e \x01(\t\x12\x1a\n\x12\x64\x65struction_reason\x18\x0f \x01(\t\x12\x14\n\x0c\x64\x65stroyed_by\x18\x10 \x01(\t\x12\x30\n\x0c\x64\x65stroy_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12\x63\x65rtificate_sha256\x18\x12 \x01(\t\"o\n\x15\x41rchiveLicenseRequest\x12\x0f\n\x07license\x18\x01 \x01(\t\x12\x31\n\tretention\x18\x02 \x01(\x0e\x32\x1e.tongban.licenses.v1.Retention\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"G\n\x16\x41rchiveLicenseResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive\"o\n\x12\x41rchiveCaseRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x31\n\tretention\x18\x02 \x01(\x0e\x32\x1e.tongban.licenses.v1.Retention\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"D\n\x13\x41rchiveCaseResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive\"!\n\x11GetArchiveRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"C\n\x12GetArchiveResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive\"\x83\x01\n\x13ListArchivesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x35\n\x11not_checked_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"_\n\x14ListArchivesResponse\x12.\n\x08\x61rchives\x18\x01 \x03(\x0b\x32\x1c.tongban.licenses.v1.Archive\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"e\n\x15GetArchiveFileRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x04\x66ile\x18\x02 \x01(\x0e\x32 .tongban.licenses.v1.ArchiveFile\x12\x0e\n\x06reason\x18\x03 \x01(\t\":\n\x16GetArchiveFileResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"7\n\x13\x43heckArchiveRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"E\n\x14\x43heckArchiveResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive\"\\\n\x16MakeCheckReportRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x10\n\x08\x61rchives\x18\x02 \x03(\t\x12\x0c\n\x04seal\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"Y\n\x17MakeCheckReportResponse\x12\x0e\n\x06report\x18\x01 \x01(\x0c\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06passed\x18\x03 \x01(\x05\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x05\"I\n\x15\x41skDestructionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"G\n\x16\x41skDestructionResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive\"K\n\x19\x41pproveDestructionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04seal\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"K\n\x1a\x41pproveDestructionResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive\"L\n\x18RejectDestructionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"J\n\x19RejectDestructionResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive*o\n\tRetention\x12\x19\n\x15RETENTION_UNSPECIFIED\x10\x00\x12\x17\n\x13RETENTION_PERMANENT\x10\x01\x12\x16\n\x12RETENTION_YEARS_30\x10\x02\x12\x16\n\x12RETENTION_YEARS_10\x10\x03*\xa5\x01\n\x0c\x41rchiveState\x12\x1d\n\x19\x41RCHIVE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41RCHIVE_STATE_KEPT\x10\x01\x12#\n\x1f\x41RCHIVE_STATE_DESTRUCTION_ASKED\x10\x02\x12\x1b\n\x17\x41RCHIVE_STATE_DESTROYED\x10\x03\x12\x1c\n\x18\x41RCHIVE_STATE_DESTROYING\x10\x04*|\n\x0b\x41rchiveFile\x12\x1c\n\x18\x41RCHIVE_FILE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41RCHIVE_FILE_PACKAGE\x10\x01\x12\x17\n\x13\x41RCHIVE_FILE_REPORT\x10\x02\x12\x1c\n\x18\x41RCHIVE_FILE_CERTIFICATE\x10\x03\x32\xb5\x08\n\x0e\x41rchiveService\x12i\n\x0e\x41rchiveLicense\x12*.tongban.licenses.v1.ArchiveLicenseRequest\x1a+.tongban.licenses.v1.ArchiveLicenseResponse\x12`\n\x0b\x41rchiveCase\x12\'.tongban.licenses.v1.ArchiveCaseRequest\x1a(.tongban.licenses.v1.ArchiveCaseResponse\x12]\n\nGetArchive\x12&.tongban.licenses.v1.GetArchiveRequest\x1a\'.tongban.licenses.v1.GetArchiveResponse\x12\x63\n\x0cListArchives\x12(.tongban.licenses.v1.ListArchivesRequest\x1a).tongban.licenses.v1.ListArchivesResponse\x12i\n\x0eGetArchiveFile\x12*.tongban.licenses.v1.GetArchiveFileRequest\x1a+.tongban.licenses.v1.GetArchiveFileResponse\x12\x63\n\x0c\x43heckArchive\x12(.tongban.licenses.v1.CheckArchiveRequest\x1a).tongban.licenses.v1.CheckArchiveResponse\x12l\n\x0fMakeCheckReport\x12+.tongban.licenses.v1.MakeCheckReportRequest\x1a,.tongban.licenses.v1.MakeCheckReportResponse\x12i\n\x0e\x41skDestruction\x12*.tongban.licenses.v1.AskDestructionRequest\x1a+.tongban.licenses.v1.AskDestructionResponse\x12u\n\x12\x41pproveDestruction\x12..tongban.licenses.v1.ApproveDestructionRequest\x1a/.tongban.licenses.v1.ApproveDestructionResponse\x12r\n\x11RejectDestruction\x12-.tongban.licenses.v1.RejectDestructionRequest\x1a..tongban.licenses.v1.RejectDestructionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alicenses/v1/archives.proto\x12\x13tongban.licenses.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"c\n\x0e\x41rchiveFinding\x12\x10\n\x08property\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06passed\x18\x03 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x11\n\tdetail_zh\x18\x05 \x01(\t\"\xcd\x04\n\x07\x41rchive\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32!.tongban.licenses.v1.ArchiveState\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x31\n\tretention\x18\x06 \x01(\x0e\x32\x1e.tongban.licenses.v1.Retention\x12\x30\n\x0cretain_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tlocked_by\x18\x08 \x01(\t\x12\x30\n\x0c\x61rchive_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\n \x01(\t\x12\x35\n\x08\x66indings\x18\x0b \x03(\x0b\x32#.tongban.licenses.v1.ArchiveFinding\x12.\n\ncheck_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rreport_sha256\x18\r \x01(\t\x12\x1c\n\x14\x64\x65struction_asked_by\x18\x0e \x01(\t\x12\x1a\n\x12\x64\x65struction_reason\x18\x0f \x01(\t\x12\x14\n\x0c\x64\x65stroyed_by\x18\x10 \x01(\t\x12\x30\n\x0c\x64\x65stroy_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12\x63\x65rtificate_sha256\x18\x12 \x01(\t\"o\n\x15\x41rchiveLicenseRequest\x12\x0f\n\x07license\x18\x01 \x01(\t\x12\x31\n\tretention\x18\x02 \x01(\x0e\x32\x1e.tongban.licenses.v1.Retention\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"G\n\x16\x41rchiveLicenseResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive\"o\n\x12\x41rchiveCaseRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x31\n\tretention\x18\x02 \x01(\x0e\x32\x1e.tongban.licenses.v1.Retention\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"D\n\x13\x41rchiveCaseResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive\"!\n\x11GetArchiveRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"C\n\x12GetArchiveResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive\"\x83\x01\n\x13ListArchivesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x35\n\x11not_checked_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"_\n\x14ListArchivesResponse\x12.\n\x08\x61rchives\x18\x01 \x03(\x0b\x32\x1c.tongban.licenses.v1.Archive\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x13\n\x11ListStraysRequest\"@\n\x12ListStraysResponse\x12*\n\x06strays\x18\x01 \x03(\x0b\x32\x1a.tongban.licenses.v1.Stray\"A\n\x05Stray\x12\x13\n\x0bobject_name\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x12\n\nkept_until\x18\x03 \x01(\t\"e\n\x15GetArchiveFileRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x04\x66ile\x18\x02 \x01(\x0e\x32 .tongban.licenses.v1.ArchiveFile\x12\x0e\n\x06reason\x18\x03 \x01(\t\":\n\x16GetArchiveFileResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"7\n\x13\x43heckArchiveRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"E\n\x14\x43heckArchiveResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive\"\\\n\x16MakeCheckReportRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x10\n\x08\x61rchives\x18\x02 \x03(\t\x12\x0c\n\x04seal\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"Y\n\x17MakeCheckReportResponse\x12\x0e\n\x06report\x18\x01 \x01(\x0c\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06passed\x18\x03 \x01(\x05\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x05\"I\n\x15\x41skDestructionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"G\n\x16\x41skDestructionResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive\"K\n\x19\x41pproveDestructionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04seal\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"K\n\x1a\x41pproveDestructionResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive\"L\n\x18RejectDestructionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"J\n\x19RejectDestructionResponse\x12-\n\x07\x61rchive\x18\x01 \x01(\x0b\x32\x1c.tongban.licenses.v1.Archive*o\n\tRetention\x12\x19\n\x15RETENTION_UNSPECIFIED\x10\x00\x12\x17\n\x13RETENTION_PERMANENT\x10\x01\x12\x16\n\x12RETENTION_YEARS_30\x10\x02\x12\x16\n\x12RETENTION_YEARS_10\x10\x03*\xa5\x01\n\x0c\x41rchiveState\x12\x1d\n\x19\x41RCHIVE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41RCHIVE_STATE_KEPT\x10\x01\x12#\n\x1f\x41RCHIVE_STATE_DESTRUCTION_ASKED\x10\x02\x12\x1b\n\x17\x41RCHIVE_STATE_DESTROYED\x10\x03\x12\x1c\n\x18\x41RCHIVE_STATE_DESTROYING\x10\x04*|\n\x0b\x41rchiveFile\x12\x1c\n\x18\x41RCHIVE_FILE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41RCHIVE_FILE_PACKAGE\x10\x01\x12\x17\n\x13\x41RCHIVE_FILE_REPORT\x10\x02\x12\x1c\n\x18\x41RCHIVE_FILE_CERTIFICATE\x10\x03\x32\x94\t\n\x0e\x41rchiveService\x12i\n\x0e\x41rchiveLicense\x12*.tongban.licenses.v1.ArchiveLicenseRequest\x1a+.tongban.licenses.v1.ArchiveLicenseResponse\x12`\n\x0b\x41rchiveCase\x12\'.tongban.licenses.v1.ArchiveCaseRequest\x1a(.tongban.licenses.v1.ArchiveCaseResponse\x12]\n\nGetArchive\x12&.tongban.licenses.v1.GetArchiveRequest\x1a\'.tongban.licenses.v1.GetArchiveResponse\x12\x63\n\x0cListArchives\x12(.tongban.licenses.v1.ListArchivesRequest\x1a).tongban.licenses.v1.ListArchivesResponse\x12]\n\nListStrays\x12&.tongban.licenses.v1.ListStraysRequest\x1a\'.tongban.licenses.v1.ListStraysResponse\x12i\n\x0eGetArchiveFile\x12*.tongban.licenses.v1.GetArchiveFileRequest\x1a+.tongban.licenses.v1.GetArchiveFileResponse\x12\x63\n\x0c\x43heckArchive\x12(.tongban.licenses.v1.CheckArchiveRequest\x1a).tongban.licenses.v1.CheckArchiveResponse\x12l\n\x0fMakeCheckReport\x12+.tongban.licenses.v1.MakeCheckReportRequest\x1a,.tongban.licenses.v1.MakeCheckReportResponse\x12i\n\x0e\x41skDestruction\x12*.tongban.licenses.v1.AskDestructionRequest\x1a+.tongban.licenses.v1.AskDestructionResponse\x12u\n\x12\x41pproveDestruction\x12..tongban.licenses.v1.ApproveDestructionRequest\x1a/.tongban.licenses.v1.ApproveDestructionResponse\x12r\n\x11RejectDestruction\x12-.tongban.licenses.v1.RejectDestructionRequest\x1a..tongban.licenses.v1.RejectDestructionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'licenses.v1.archives_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RETENTION']._serialized_start=2413
-  _globals['_RETENTION']._serialized_end=2524
-  _globals['_ARCHIVESTATE']._serialized_start=2527
-  _globals['_ARCHIVESTATE']._serialized_end=2692
-  _globals['_ARCHIVEFILE']._serialized_start=2694
-  _globals['_ARCHIVEFILE']._serialized_end=2818
+  _globals['_RETENTION']._serialized_start=2567
+  _globals['_RETENTION']._serialized_end=2678
+  _globals['_ARCHIVESTATE']._serialized_start=2681
+  _globals['_ARCHIVESTATE']._serialized_end=2846
+  _globals['_ARCHIVEFILE']._serialized_start=2848
+  _globals['_ARCHIVEFILE']._serialized_end=2972
   _globals['_ARCHIVEFINDING']._serialized_start=84
   _globals['_ARCHIVEFINDING']._serialized_end=183
   _globals['_ARCHIVE']._serialized_start=186
@@ -58,30 +58,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTARCHIVESREQUEST']._serialized_end=1382
   _globals['_LISTARCHIVESRESPONSE']._serialized_start=1384
   _globals['_LISTARCHIVESRESPONSE']._serialized_end=1479
-  _globals['_GETARCHIVEFILEREQUEST']._serialized_start=1481
-  _globals['_GETARCHIVEFILEREQUEST']._serialized_end=1582
-  _globals['_GETARCHIVEFILERESPONSE']._serialized_start=1584
-  _globals['_GETARCHIVEFILERESPONSE']._serialized_end=1642
-  _globals['_CHECKARCHIVEREQUEST']._serialized_start=1644
-  _globals['_CHECKARCHIVEREQUEST']._serialized_end=1699
-  _globals['_CHECKARCHIVERESPONSE']._serialized_start=1701
-  _globals['_CHECKARCHIVERESPONSE']._serialized_end=1770
-  _globals['_MAKECHECKREPORTREQUEST']._serialized_start=1772
-  _globals['_MAKECHECKREPORTREQUEST']._serialized_end=1864
-  _globals['_MAKECHECKREPORTRESPONSE']._serialized_start=1866
-  _globals['_MAKECHECKREPORTRESPONSE']._serialized_end=1955
-  _globals['_ASKDESTRUCTIONREQUEST']._serialized_start=1957
-  _globals['_ASKDESTRUCTIONREQUEST']._serialized_end=2030
-  _globals['_ASKDESTRUCTIONRESPONSE']._serialized_start=2032
-  _globals['_ASKDESTRUCTIONRESPONSE']._serialized_end=2103
-  _globals['_APPROVEDESTRUCTIONREQUEST']._serialized_start=2105
-  _globals['_APPROVEDESTRUCTIONREQUEST']._serialized_end=2180
-  _globals['_APPROVEDESTRUCTIONRESPONSE']._serialized_start=2182
-  _globals['_APPROVEDESTRUCTIONRESPONSE']._serialized_end=2257
-  _globals['_REJECTDESTRUCTIONREQUEST']._serialized_start=2259
-  _globals['_REJECTDESTRUCTIONREQUEST']._serialized_end=2335
-  _globals['_REJECTDESTRUCTIONRESPONSE']._serialized_start=2337
-  _globals['_REJECTDESTRUCTIONRESPONSE']._serialized_end=2411
-  _globals['_ARCHIVESERVICE']._serialized_start=2821
-  _globals['_ARCHIVESERVICE']._serialized_end=3898
+  _globals['_LISTSTRAYSREQUEST']._serialized_start=1481
+  _globals['_LISTSTRAYSREQUEST']._serialized_end=1500
+  _globals['_LISTSTRAYSRESPONSE']._serialized_start=1502
+  _globals['_LISTSTRAYSRESPONSE']._serialized_end=1566
+  _globals['_STRAY']._serialized_start=1568
+  _globals['_STRAY']._serialized_end=1633
+  _globals['_GETARCHIVEFILEREQUEST']._serialized_start=1635
+  _globals['_GETARCHIVEFILEREQUEST']._serialized_end=1736
+  _globals['_GETARCHIVEFILERESPONSE']._serialized_start=1738
+  _globals['_GETARCHIVEFILERESPONSE']._serialized_end=1796
+  _globals['_CHECKARCHIVEREQUEST']._serialized_start=1798
+  _globals['_CHECKARCHIVEREQUEST']._serialized_end=1853
+  _globals['_CHECKARCHIVERESPONSE']._serialized_start=1855
+  _globals['_CHECKARCHIVERESPONSE']._serialized_end=1924
+  _globals['_MAKECHECKREPORTREQUEST']._serialized_start=1926
+  _globals['_MAKECHECKREPORTREQUEST']._serialized_end=2018
+  _globals['_MAKECHECKREPORTRESPONSE']._serialized_start=2020
+  _globals['_MAKECHECKREPORTRESPONSE']._serialized_end=2109
+  _globals['_ASKDESTRUCTIONREQUEST']._serialized_start=2111
+  _globals['_ASKDESTRUCTIONREQUEST']._serialized_end=2184
+  _globals['_ASKDESTRUCTIONRESPONSE']._serialized_start=2186
+  _globals['_ASKDESTRUCTIONRESPONSE']._serialized_end=2257
+  _globals['_APPROVEDESTRUCTIONREQUEST']._serialized_start=2259
+  _globals['_APPROVEDESTRUCTIONREQUEST']._serialized_end=2334
+  _globals['_APPROVEDESTRUCTIONRESPONSE']._serialized_start=2336
+  _globals['_APPROVEDESTRUCTIONRESPONSE']._serialized_end=2411
+  _globals['_REJECTDESTRUCTIONREQUEST']._serialized_start=2413
+  _globals['_REJECTDESTRUCTIONREQUEST']._serialized_end=2489
+  _globals['_REJECTDESTRUCTIONRESPONSE']._serialized_start=2491
+  _globals['_REJECTDESTRUCTIONRESPONSE']._serialized_end=2565
+  _globals['_ARCHIVESERVICE']._serialized_start=2975
+  _globals['_ARCHIVESERVICE']._serialized_end=4147
 # @@protoc_insertion_point(module_scope)

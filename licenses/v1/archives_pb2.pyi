@@ -260,7 +260,7 @@ class ArchiveLicenseRequest(_message.Message):
     retention: Global___Retention.ValueType
     """How long."""
     request_id: _builtins.str
-    """Repeats with one id return the first answer; a license is archived once."""
+    """Repeats with one id return the first answer; a license is archived once in a state."""
     def __init__(
         self,
         *,
@@ -463,6 +463,79 @@ class ListArchivesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListArchivesResponse: _TypeAlias = ListArchivesResponse  # noqa: Y015
+
+@_typing.final
+class ListStraysRequest(_message.Message):
+    """Asks what belongs to no archive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStraysRequest: _TypeAlias = ListStraysRequest  # noqa: Y015
+
+@_typing.final
+class ListStraysResponse(_message.Message):
+    """What belongs to no archive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRAYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def strays(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stray]:
+        """In order of name; at most 1000."""
+
+    def __init__(
+        self,
+        *,
+        strays: _abc.Iterable[Global___Stray] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["strays", b"strays"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStraysResponse: _TypeAlias = ListStraysResponse  # noqa: Y015
+
+@_typing.final
+class Stray(_message.Message):
+    """A package that belongs to no archive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECT_NAME_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    KEPT_UNTIL_FIELD_NUMBER: _builtins.int
+    object_name: _builtins.str
+    """Its name in the store."""
+    subject: _builtins.str
+    """The license or collection for which it was begun: to its department and auditors, where it is known.
+    Archiving that again takes it over.
+    """
+    kept_until: _builtins.str
+    """Until when it is kept (RFC 3339), FOR_GOOD, or why that cannot be told."""
+    def __init__(
+        self,
+        *,
+        object_name: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        kept_until: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kept_until", b"kept_until", "object_name", b"object_name", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Stray: _TypeAlias = Stray  # noqa: Y015
 
 @_typing.final
 class GetArchiveFileRequest(_message.Message):

@@ -55,6 +55,11 @@ class ArchiveServiceStub:
                 request_serializer=licenses_dot_v1_dot_archives__pb2.ListArchivesRequest.SerializeToString,
                 response_deserializer=licenses_dot_v1_dot_archives__pb2.ListArchivesResponse.FromString,
                 _registered_method=True)
+        self.ListStrays = channel.unary_unary(
+                '/tongban.licenses.v1.ArchiveService/ListStrays',
+                request_serializer=licenses_dot_v1_dot_archives__pb2.ListStraysRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_archives__pb2.ListStraysResponse.FromString,
+                _registered_method=True)
         self.GetArchiveFile = channel.unary_unary(
                 '/tongban.licenses.v1.ArchiveService/GetArchiveFile',
                 request_serializer=licenses_dot_v1_dot_archives__pb2.GetArchiveFileRequest.SerializeToString,
@@ -114,6 +119,13 @@ class ArchiveServiceServicer:
 
     def ListArchives(self, request, context):
         """Lists the archives of the caller's department, or of all for auditors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStrays(self, request, context):
+        """Lists what lies in the archives' store and belongs to no archive: a crash left it, and a lock may keep it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,6 +195,11 @@ def add_ArchiveServiceServicer_to_server(servicer, server):
                     servicer.ListArchives,
                     request_deserializer=licenses_dot_v1_dot_archives__pb2.ListArchivesRequest.FromString,
                     response_serializer=licenses_dot_v1_dot_archives__pb2.ListArchivesResponse.SerializeToString,
+            ),
+            'ListStrays': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStrays,
+                    request_deserializer=licenses_dot_v1_dot_archives__pb2.ListStraysRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_archives__pb2.ListStraysResponse.SerializeToString,
             ),
             'GetArchiveFile': grpc.unary_unary_rpc_method_handler(
                     servicer.GetArchiveFile,
@@ -324,6 +341,33 @@ class ArchiveService:
             '/tongban.licenses.v1.ArchiveService/ListArchives',
             licenses_dot_v1_dot_archives__pb2.ListArchivesRequest.SerializeToString,
             licenses_dot_v1_dot_archives__pb2.ListArchivesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStrays(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.ArchiveService/ListStrays',
+            licenses_dot_v1_dot_archives__pb2.ListStraysRequest.SerializeToString,
+            licenses_dot_v1_dot_archives__pb2.ListStraysResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class ArchiveServiceStub:
     """Returns an archive."""
     ListArchives: _grpc.UnaryUnaryMultiCallable[_archives_pb2.ListArchivesRequest, _archives_pb2.ListArchivesResponse]
     """Lists the archives of the caller's department, or of all for auditors."""
+    ListStrays: _grpc.UnaryUnaryMultiCallable[_archives_pb2.ListStraysRequest, _archives_pb2.ListStraysResponse]
+    """Lists what lies in the archives' store and belongs to no archive: a crash left it, and a lock may keep it."""
     GetArchiveFile: _grpc.UnaryUnaryMultiCallable[_archives_pb2.GetArchiveFileRequest, _archives_pb2.GetArchiveFileResponse]
     """Returns a file: the package, its newest check report, or the certificate of its destruction."""
     CheckArchive: _grpc.UnaryUnaryMultiCallable[_archives_pb2.CheckArchiveRequest, _archives_pb2.CheckArchiveResponse]
@@ -67,6 +69,8 @@ class ArchiveServiceAsyncStub(ArchiveServiceStub):
     """Returns an archive."""
     ListArchives: _aio.UnaryUnaryMultiCallable[_archives_pb2.ListArchivesRequest, _archives_pb2.ListArchivesResponse]  # type: ignore[assignment]
     """Lists the archives of the caller's department, or of all for auditors."""
+    ListStrays: _aio.UnaryUnaryMultiCallable[_archives_pb2.ListStraysRequest, _archives_pb2.ListStraysResponse]  # type: ignore[assignment]
+    """Lists what lies in the archives' store and belongs to no archive: a crash left it, and a lock may keep it."""
     GetArchiveFile: _aio.UnaryUnaryMultiCallable[_archives_pb2.GetArchiveFileRequest, _archives_pb2.GetArchiveFileResponse]  # type: ignore[assignment]
     """Returns a file: the package, its newest check report, or the certificate of its destruction."""
     CheckArchive: _aio.UnaryUnaryMultiCallable[_archives_pb2.CheckArchiveRequest, _archives_pb2.CheckArchiveResponse]  # type: ignore[assignment]
@@ -114,6 +118,14 @@ class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_archives_pb2.ListArchivesResponse, _abc.Awaitable[_archives_pb2.ListArchivesResponse]]:
         """Lists the archives of the caller's department, or of all for auditors."""
+
+    @_abc_1.abstractmethod
+    def ListStrays(
+        self,
+        request: _archives_pb2.ListStraysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_archives_pb2.ListStraysResponse, _abc.Awaitable[_archives_pb2.ListStraysResponse]]:
+        """Lists what lies in the archives' store and belongs to no archive: a crash left it, and a lock may keep it."""
 
     @_abc_1.abstractmethod
     def GetArchiveFile(

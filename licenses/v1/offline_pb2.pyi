@@ -249,7 +249,7 @@ class PublishedStatusList(_message.Message):
     uri: _builtins.str
     """What codes and credentials call it."""
     ended: _builtins.int
-    """Places that are not VALID."""
+    """Places that are not VALID: 1 INVALID, 2 SUSPENDED, 3 a code that its holder ended."""
     size: _builtins.int
     """Bytes of the JWT form."""
     @_builtins.property
@@ -304,7 +304,9 @@ class ListStatusListsResponse(_message.Message):
     NAMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """statusLists/{number}, in order; a list has a million places, so they are few."""
+        """statusLists/{number}, in order; a list has a million places, so they are few. From 100000000 on they are
+        of codes, and go when all their codes are over.
+        """
 
     def __init__(
         self,

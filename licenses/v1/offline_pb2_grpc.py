@@ -146,7 +146,7 @@ class OfflineService:
 
 
 class StatusListServiceStub:
-    """Which licenses are in force (IETF Token Status List).
+    """What is in force: of each code, wallet's credential and license file a place (IETF Token Status List).
     """
 
     def __init__(self, channel):
@@ -173,7 +173,7 @@ class StatusListServiceStub:
 
 
 class StatusListServiceServicer:
-    """Which licenses are in force (IETF Token Status List).
+    """What is in force: of each code, wallet's credential and license file a place (IETF Token Status List).
     """
 
     def PublishStatusLists(self, request, context):
@@ -224,7 +224,7 @@ def add_StatusListServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class StatusListService:
-    """Which licenses are in force (IETF Token Status List).
+    """What is in force: of each code, wallet's credential and license file a place (IETF Token Status List).
     """
 
     @staticmethod

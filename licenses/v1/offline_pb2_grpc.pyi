@@ -70,7 +70,7 @@ class OfflineServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_OfflineServiceServicer_to_server(servicer: OfflineServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class StatusListServiceStub:
-    """Which licenses are in force (IETF Token Status List)."""
+    """What is in force: of each code, wallet's credential and license file a place (IETF Token Status List)."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -85,7 +85,7 @@ class StatusListServiceStub:
 
 @_typing.type_check_only
 class StatusListServiceAsyncStub(StatusListServiceStub):
-    """Which licenses are in force (IETF Token Status List)."""
+    """What is in force: of each code, wallet's credential and license file a place (IETF Token Status List)."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PublishStatusLists: _aio.UnaryUnaryMultiCallable[_offline_pb2.PublishStatusListsRequest, _offline_pb2.PublishStatusListsResponse]  # type: ignore[assignment]
@@ -96,7 +96,7 @@ class StatusListServiceAsyncStub(StatusListServiceStub):
     """Returns a list as it was published."""
 
 class StatusListServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Which licenses are in force (IETF Token Status List)."""
+    """What is in force: of each code, wallet's credential and license file a place (IETF Token Status List)."""
 
     @_abc_1.abstractmethod
     def PublishStatusLists(

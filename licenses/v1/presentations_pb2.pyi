@@ -225,7 +225,10 @@ class LookReceipt(_message.Message):
     leaf: _builtins.bytes
     """Canonical JSON, no personal data."""
     salt: _builtins.bytes
-    """Opens the leaf's commitments."""
+    """Of a holder's look, and of what its asker was told whole (FindLicenses): opens the leaf's
+    `commitments`. Of a verifier's answer: opens its `asked` (purpose, and the fields that were told), and
+    nothing of what was not told.
+    """
     leaf_hash: _builtins.bytes
     """SHA-256(0x00 || leaf), RFC 6962."""
     def __init__(

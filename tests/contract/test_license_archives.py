@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -28,7 +29,9 @@ from runtime.errors import (
     PermissionDenied,
     Unavailable,
 )
+from runtime.identity import Principal
 from runtime.objects import open_store
+from runtime.records import instant
 from runtime.retention import retained
 from tests.builders.archives import FIRST, SECOND, STRANGER, SUBJECT, Scene, archives_on, refused
 from tests.builders.licenses import BUREAU, NOW, a_license
@@ -126,6 +129,40 @@ def test_what_a_crash_left_is_taken_over_and_nothing_else(scene: Scene) -> None:
         assert store.archive(session, again.id) == again
         page = store.archives(session, BUREAU, after="", size=10, not_checked_since=NOW)
     assert page == [again]
+
+
+def test_what_belongs_to_no_archive_is_named(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(who: Principal = FIRST) -> list[tuple[str, str]]:
+        return [(one.object_name, one.subject) for one in scene.archiving.strays(who)]
+
+    until = scene.clock.now() + timedelta(days=1)
+    scene.retained.put_once("packages/00/0000.zip", b"of nobody", until)
+    assert told() == [("packages/00/0000.zip", "")]
+    assert scene.archiving.strays(FIRST)[0].kept_until == instant(until)
+    # One that is put while its answer is lost: named for its own department, and taken over.
+    put = scene.retained.put_once
+
+    def lost(*what: Any) -> None:
+        put(*what)
+        raise Unavailable("no answer", reason="OBJECT_STORE_UNREACHABLE")
+
+    with monkeypatch.context() as breaking:
+        breaking.setattr(scene.retained, "put_once", lost)
+        refused("OBJECT_STORE_UNREACHABLE", Unavailable, scene.archive)
+    (name,) = [one for one, subject in told() if subject == SUBJECT]
+    assert SUBJECT not in str(told(STRANGER))
+    made = scene.archive()
+    assert made.object_name == name
+    assert told() == [("packages/00/0000.zip", "")]
+
+
+def test_a_check_locks_anew_what_it_found_too_short(scene: Scene) -> None:
+    made = scene.archive()
+    (scene.folder / f"{made.object_name}.until").unlink()
+    found = {one.name: one.passed for one in scene.check(made.name).findings}
+    assert (found["package_digest"], found["retained"]) == (True, False)
+    assert scene.retained.kept_until(made.object_name) == made.retain_until
+    assert {one.name: one.passed for one in scene.check(made.name).findings}["retained"]
 
 
 def test_what_somebody_else_laid_there_is_not_archived(scene: Scene) -> None:

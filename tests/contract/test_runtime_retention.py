@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from runtime import retention
 from runtime.errors import AlreadyExists, DomainError, FailedPrecondition, NotFound
 from runtime.objects import S3Store, open_store
 from runtime.retention import OBJECT_LOCK, WRITE_ONCE, retained
@@ -64,6 +65,33 @@ def test_what_is_kept_for_good_has_no_end(objects):
         store.destroy("permanent")
     with pytest.raises(NotFound):
         store.kept_until("nothing")
+
+
+def test_a_lock_is_made_again_before_it_ends_and_what_is_there_is_listed(objects, monkeypatch):
+    store = retained(objects)
+    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    with monkeypatch.context() as short:
+        short.setattr(retention, "FAR", timedelta(hours=1))
+        store.put_once("a/permanent", b"one", None)
+    store.put_once("b/package.zip", b"one", soon)
+    assert list(store.names("")) == ["a/permanent", "b/package.zip"]
+    assert list(store.names("b/")) == ["b/package.zip"]
+    for _ in range(2):
+        store.keep("a/permanent", None)
+        store.keep("b/package.zip", soon + timedelta(hours=1))
+    store.keep("b/package.zip", soon)  # a time makes nothing shorter
+    assert store.kept_until("b/package.zip") == soon + timedelta(hours=1)
+    assert store.kept_until("a/permanent") is None
+    if isinstance(objects, S3Store):
+        bucket, key = f"{objects.bucket}-archive", f"{objects.prefix}a/permanent"
+        (version,) = [
+            one.version_id
+            for one in objects.client.list_objects(bucket, prefix=key, include_version=True)
+        ]
+        lock = objects.client.get_object_retention(bucket, key, version)
+        assert lock.retain_until_date > datetime.now(UTC) + timedelta(days=98 * 365)
+    with pytest.raises(NotFound):
+        store.keep("nothing", None)
 
 
 def test_the_server_itself_refuses_whoever_has_its_keys(objects):

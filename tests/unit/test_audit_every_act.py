@@ -273,7 +273,7 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "AskDestruction": ("archive_destruction_asked",),
         "ApproveDestruction": ("archive_destruction_approved", "archive_destroyed"),
         "RejectDestruction": ("archive_destruction_rejected",),
-        **dict.fromkeys(("GetArchive", "ListArchives"), OWN),
+        **dict.fromkeys(("GetArchive", "ListArchives", "ListStrays"), OWN),
     },
     ("licenses.materials.rpc", "POLICY"): {
         "PutHandling": ("handling_put",),

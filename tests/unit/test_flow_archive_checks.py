@@ -46,6 +46,10 @@ class Stub:
         finding = pb.ArchiveFinding(passed=request.name != NAMES[5])
         return pb.CheckArchiveResponse(archive=pb.Archive(name=request.name, findings=[finding]))
 
+    def ListStrays(self, *_asked: Any, **_how: Any) -> pb.ListStraysResponse:  # noqa: N802
+        stray = pb.Stray(object_name="packages/00/0.zip", kept_until="FOR_GOOD")
+        return pb.ListStraysResponse(strays=[stray])
+
     def MakeCheckReport(  # noqa: N802
         self, request: pb.MakeCheckReportRequest, **_how: Any
     ) -> pb.MakeCheckReportResponse:
@@ -66,6 +70,7 @@ def test_what_cannot_be_checked_has_failed_and_the_others_are_reported() -> None
     assert told["unchecked"] == {NAMES[0]: "OBJECT_BROKEN", NAMES[2]: "AWAY"}
     assert told["failed"] == [NAMES[5], NAMES[0], NAMES[2]]
     assert stub.reported == NAMES[3:]
+    assert told["strays"] == ["packages/00/0.zip FOR_GOOD"]
 
 
 def test_a_node_that_is_gone_is_not_asked_for_each() -> None:

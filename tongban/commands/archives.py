@@ -152,6 +152,28 @@ def show(
 
 
 @app.command()
+def strays(
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List packages in the store that belong to no archive: a crash left them.
+
+    Example: tongban archives strays
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        found = client.archives.ListStrays(pb.ListStraysRequest(), timeout=client.timeout).strays
+        if as_json:
+            print_json([plain(one) for one in found])
+            return
+        print_table(
+            say("Belong to no archive", "不属于任何归档包"),
+            (say("object", "对象"), say("begun for", "归档对象"), say("kept until", "留存至")),
+            [(one.object_name, one.subject, one.kept_until) for one in found],
+        )
+
+
+@app.command()
 def fetch(
     name: Name,
     to: Annotated[Path, typer.Option("--out", help="Where the file is written.")],

@@ -217,6 +217,9 @@ def archive_checks(
                 reason = told["unchecked"].get(name, "")
                 why = say(f"not checked: {reason}", f"未能检测：{reason}") if reason else ""
                 out.print(f"{name}  {why}".rstrip())
+            for stray in told["strays"]:
+                left = say("belongs to no archive, kept until", "不属于任何归档包，留存至")
+                out.print(f"{left}: {stray}")
         if told["failed"]:
             raise typer.Exit(Exit.NO)
 
