@@ -73,7 +73,7 @@ def page(
     request: Request,
     template: str,
     *,
-    status: int = 200,
+    status: int = 0,
     error: DomainError | None = None,
     wrong: str = "",
     **facts: Any,
@@ -82,7 +82,8 @@ def page(
 
     With `error`, `said` is the notice of it, and `marked(field)` the attributes by which a field is
     told to be wrong and described by the notice: the fields `wrong` (space between), or those that
-    `WRONG` names.
+    `WRONG` names. Its status is then 422, unless another one is given. What answers a form cannot
+    be had again in the other language, and offers none (`switchable`).
     """
     language = language_of(request)
     fields = (wrong or WRONG.get(error.reason, "")).split() if error else []
@@ -97,6 +98,7 @@ def page(
             lang=language,
             say=sayer(language),
             path=request.url.path,
+            switchable=error is None and request.method == "GET",
             idle_seconds=IDLE_SECONDS,
             person=request.scope.get("tongban.person"),
             other_language=_other(request, language),
@@ -104,6 +106,7 @@ def page(
     )
     if language == "en":
         text = with_chinese_marked(text)
+    status = status or (422 if error else 200)
     answer = HTMLResponse(text, status_code=status, headers={"Content-Language": language})
     if request.query_params.get(LANGUAGE_COOKIE) == language:
         answer.set_cookie(

@@ -58,8 +58,6 @@ class Form:
         """What `pages.page` takes of a form."""
         return {
             "form": self,
-            "status": 200 if self.error is None else 422,
             "error": self.refusal,
             "wrong": self.wrong,
-            "switchable": self.error is None,
         }

@@ -134,7 +134,6 @@ async def _facts(ask: Asking, subject: Subject, asked: dict[str, Any], made: Any
         "purpose": asked["purpose"],
         "audience": departments.get(asked["audience"], asked["audience"]),
         "presentation": made.presentation,
-        "switchable": False,
     }
 
 

@@ -68,14 +68,12 @@ async def _ask(
     return page(
         request,
         "auditor/verify.html",
-        status=422 if error else 200,
         error=error,
         typed={"which": "", "key": "", **said},
         work=works_of(request).of(person.account),
         works=WORKS,
         most=verifying.MOST,
         verified=(),
-        switchable=error is None,
     )
 
 
@@ -103,7 +101,6 @@ async def verify(request: Request, person: Person) -> Response:
         outcomes=OUTCOMES,
         kinds=KINDS,
         own_key=bool(key),
-        switchable=False,
     )
 
 
@@ -143,7 +140,6 @@ async def _compare(
     return page(
         request,
         "auditor/compare.html",
-        status=422 if error else 200,
         error=error,
         departments=sorted((await display_names(stub)).items(), key=lambda pair: pair[1]),
         typed=said
@@ -154,7 +150,6 @@ async def _compare(
             "until": today.isoformat(),
         },
         most=MOST_RECEIPTS,
-        switchable=error is None,
     )
 
 
@@ -214,7 +209,6 @@ async def _compared(request: Request, person: Person, form: Form, said: dict[str
         stretch=STRETCH,
         given=[len(side) for side in sides],
         unread=[one for side in sides for one in comparing.unread(side)],
-        switchable=False,
     )
 
 
@@ -262,10 +256,8 @@ def _evidence(request: Request, error: DomainError | None = None) -> Response:
     return page(
         request,
         "auditor/evidence.html",
-        status=422 if error else 200,
         error=error,
         greatest=GREATEST_DOCUMENT >> 20,
-        switchable=error is None,
     )
 
 

@@ -76,7 +76,6 @@ async def search(request: Request, person: Person) -> Response:
         kinds=KINDS,
         wanted=dict.fromkeys(words, "") if personal else words,
         personal=personal,
-        switchable=request.method == "GET",
     )
 
 

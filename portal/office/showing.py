@@ -40,10 +40,8 @@ async def show(
     return page(
         request,
         f"office/{template}.html",
-        status=200 if error is None else 422,
         error=error,
         wrong=wrong,
-        switchable=error is None and request.method == "GET",
         departments=await ask.departments(),
         words=words,
         masks=terms.MASKS,

@@ -78,14 +78,12 @@ async def _begin(
     return page(
         request,
         "officer/ask.html",
-        status=422 if error else 200,
         departments=sorted(names.items(), key=lambda pair: pair[1]),
         typed=said,
         error=error,
         most=MOST_FILES,
         greatest=GREATEST_FILE >> 20,
         request_id=str(uuid.uuid4()),
-        switchable=error is None,
     )
 
 
@@ -124,7 +122,6 @@ async def _inquiry(
     return page(
         request,
         "officer/inquiry.html",
-        status=422 if error else 200,
         held=held,
         state=INQUIRIES[held.state],
         left=time_left(held.due, waits=is_open),
@@ -138,7 +135,6 @@ async def _inquiry(
         request_id=str(uuid.uuid4()),
         error=error,
         typed=said,
-        switchable=error is None,
     )
 
 

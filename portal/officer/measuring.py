@@ -55,7 +55,6 @@ async def _quality(request: Request, person: Person, error: DomainError | None =
     return page(
         request,
         "officer/quality.html",
-        status=422 if error else 200,
         held=held,
         found=found,
         running=running,
@@ -86,7 +85,6 @@ async def _quality(request: Request, person: Person, error: DomainError | None =
         at=found.end_time.ToDatetime(UTC) if found.HasField("end_time") else None,
         request_id=str(uuid.uuid4()),
         error=error,
-        switchable=error is None,
     )
 
 

@@ -102,7 +102,6 @@ async def _doubt(
     return page(
         request,
         "officer/doubt.html",
-        status=422 if error else 200,
         held=held,
         state=DOUBTS[held.state],
         resource=resource,
@@ -116,7 +115,6 @@ async def _doubt(
         typed=said,
         basis=basis,
         left=time_left(held.due, waits=held.state in OPEN_DOUBTS),
-        switchable=error is None,
     )
 
 

@@ -96,7 +96,6 @@ async def _subscription(
     return page(
         request,
         "officer/subscription.html",
-        status=422 if error else 200,
         held=held,
         lag=_lag(held),
         age=_age(held),
@@ -108,7 +107,6 @@ async def _subscription(
         reason=reason,
         error=error,
         following=letters.next_page_token,
-        switchable=error is None,
     )
 
 
@@ -150,7 +148,6 @@ async def letter(request: Request, person: Person) -> Response:
         withdrawn=shown.change.type == 2,
         at=held.create_time.ToDatetime(UTC),
         back=request.url.path.partition("/letters/")[0],
-        switchable=False,
     )
 
 

@@ -103,7 +103,6 @@ def _reject(
     return page(
         request,
         "officer/reject.html",
-        status=422 if error else 200,
         held=held,
         found=found,
         state=REJECTS[found.state],
@@ -115,7 +114,6 @@ def _reject(
         is_open=is_open,
         request_id=str(uuid.uuid4()),
         error=error,
-        switchable=error is None,
     )
 
 

@@ -44,12 +44,10 @@ def _inviting(
     return page(
         request,
         "people/invite.html",
-        status=422 if error else 200,
         request_id=str(uuid.uuid4()),
         given=given,
         again=again,
         error=error,
-        switchable=error is None,
     )
 
 
@@ -96,7 +94,6 @@ async def _invited(request: Request, made: Any, *, again: bool) -> Response:
         link=f"{ways.origin}/enrol#{token}" if token else "",
         until=made.invitation.expire_time.ToDatetime(UTC),
         again=again,
-        switchable=False,
     )
 
 

@@ -76,7 +76,6 @@ async def _page(request: Request, person: Person, error: DomainError | None = No
     return page(
         request,
         "people/own.html",
-        status=422 if error else 200,
         held=held,
         events=[
             (each, _EVENTS.get(each.kind, _UNKNOWN), _METHODS.get(each.method))
@@ -88,7 +87,6 @@ async def _page(request: Request, person: Person, error: DomainError | None = No
         done=done if done in _DONE and error is None else "",
         error=error,
         wrong=_WRONG.get(error.reason, "") if error else "",
-        switchable=error is None,
     )
 
 

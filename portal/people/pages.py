@@ -79,11 +79,9 @@ async def _disabling(
     return page(
         request,
         "people/disable.html",
-        status=422 if error else 200,
         held=await _asking(request, person).account(name),
         error=error,
         reason=reason,
-        switchable=error is None,
     )
 
 
@@ -134,13 +132,11 @@ async def _act(request: Request, person: Person, error: DomainError | None = Non
     return page(
         request,
         "people/act.html",
-        status=422 if error else 200,
         described=_described(held),
         departments=departments,
         waits=held.state == pb.ACT_STATE_ASKED,
         own=held.asked_by == person.system,
         error=error,
-        switchable=error is None,
     )
 
 

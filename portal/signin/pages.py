@@ -40,7 +40,6 @@ FLOW: Final = "__Host-flow"
 FLOW_SECONDS: Final = 600
 GREATEST_FLOW: Final = 1024
 SECONDS: Final = 25
-_STATUS: Final = 422
 
 
 async def ask(request: Request) -> Response:
@@ -67,7 +66,7 @@ async def by_password(request: Request) -> Response:
     try:
         begun = await told(node.signing_in.SignInByPassword(asked, timeout=SECONDS))
     except DomainError as error:
-        return await _page(request, back=back, error=error, login=asked.login, status=_STATUS)
+        return await _page(request, back=back, error=error, login=asked.login)
     return await _begin(request, begun.session, key, back)
 
 
@@ -94,7 +93,7 @@ async def by_passkey(request: Request) -> Response:
     try:
         begun = await told(node.signing_in.SignInByPasskey(asked, timeout=SECONDS))
     except DomainError as error:
-        return await _page(request, back=back, error=error, status=_STATUS)
+        return await _page(request, back=back, error=error)
     return await _begin(request, begun.session, key, back)
 
 
@@ -107,7 +106,7 @@ async def to_platform(request: Request) -> Response:
     try:
         begun = await told(node.signing_in.BeginOpenId(pb.BeginOpenIdRequest(), timeout=SECONDS))
     except DomainError as error:
-        return await _page(request, back=back, error=error, status=_STATUS)
+        return await _page(request, back=back, error=error)
     answer = RedirectResponse(begun.url, 303)
     kept = urlsafe_b64encode(back.encode()).decode()
     give_cookie(answer, FLOW, f"{begun.flow}.{kept}", seconds=FLOW_SECONDS)
@@ -120,7 +119,7 @@ async def from_platform(request: Request) -> Response:
     key, said = SessionKey(), request.query_params
     flow, back = _flow(request)
     if "error" in said:
-        return await _page(request, back=back, error=_platform_refused(), status=_STATUS)
+        return await _page(request, back=back, error=_platform_refused())
     asked = pb.SignInByOpenIdRequest(
         flow=flow,
         state=said.get("state", "")[:200],
@@ -132,7 +131,7 @@ async def from_platform(request: Request) -> Response:
     except DomainError as error:
         if error.reason == "SIGN_IN_REFUSED":
             error = _platform_refused()
-        return await _page(request, back=back, error=error, status=_STATUS)
+        return await _page(request, back=back, error=error)
     return await _begin(request, begun.session, key, back)
 
 
@@ -155,7 +154,7 @@ async def sign_out(request: Request) -> Response:
         await sessions.end(person)
         if person.sign_out_url:
             request.scope[SCOPE_PERSON] = None
-            answer = page(request, "signin/out.html", url=person.sign_out_url, switchable=False)
+            answer = page(request, "signin/out.html", url=person.sign_out_url)
     take_cookie(answer, COOKIE)
     return answer
 
@@ -216,16 +215,14 @@ async def _enrolment(
     except DomainError as refused:
         if refused.reason != "INVITATION_NOT_FOUND":
             raise
-        return page(request, "signin/link.html", status=404, error=refused, switchable=False)
+        return page(request, "signin/link.html", status=404, error=refused)
     return page(
         request,
         "signin/enrol.html",
-        status=_STATUS if error else 200,
         error=error,
         link=_token_of(link),
         offered=offered,
         picture=picture_of_code(offered.totp_uri),
-        switchable=False,
     )
 
 
@@ -235,20 +232,17 @@ async def _page(
     back: str = "",
     error: DomainError | None = None,
     login: str = "",
-    status: int = 200,
 ) -> Response:
     node: NodeLink = request.app.state.node
     ways = await told(node.signing_in.GetSignInWays(pb.GetSignInWaysRequest(), timeout=SECONDS))
     return page(
         request,
         "signin/ask.html",
-        status=status,
         back=back,
         error=error,
         login=login,
         platform=ways.open_id_name,
         ended="ended" in request.query_params,
-        switchable=error is None,
     )
 
 

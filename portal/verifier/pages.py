@@ -78,8 +78,8 @@ async def judge_code(request: Request) -> Response:
         # What they typed stands there again, but for the number of a person.
         typed = "" if is_offline(code) else code
         return page(
-            request, "verifier/ask.html", status=422, error=error, code=typed, purpose=purpose,
-            wrong=_FIELDS.get(error.reason, "code"), switchable=False,
+            request, "verifier/ask.html", error=error, code=typed, purpose=purpose,
+            wrong=_FIELDS.get(error.reason, "code"),
         )  # fmt: skip
     if found.verdict.sub_indication in _IN_VAIN:
         room.visitors.in_vain(address)
