@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from starlette.requests import Request
+
 from exchange.v1 import (
     catalog_pb2,
     catalog_pb2_grpc,
@@ -21,11 +23,17 @@ from exchange.v1 import (
 )
 from portal import catalog
 from portal.node import told
+from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
 from portal.uploads import File
+from runtime.identity import Role
 
 SECONDS: Final = 30
 PAGE: Final = 50
+
+
+#: Pages of who works with a department's data.
+OFFICER: Final = for_roles(Role.DEPARTMENT)
 
 
 class Asking:
@@ -233,3 +241,8 @@ class Asking:
             parent=name, offsets=offsets, reason=reason, request_id=request_id
         )
         await told(self._delivery.CloseDeadLetters(asked, timeout=SECONDS))
+
+
+def asking(request: Request, person: Person) -> Asking:
+    """The person's questions of this portal's node."""
+    return Asking(person, request.app.state.node.address)

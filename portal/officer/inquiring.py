@@ -14,24 +14,17 @@ from starlette.routing import Route
 
 from exchange.v1 import inquiries_pb2
 from portal.catalog import display_names
-from portal.officer.asking import Asking
+from portal.officer.asking import OFFICER, asking
 from portal.officer.words import INQUIRIES, time_left
 from portal.pages import page
-from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
 from portal.uploads import Form, form_with_files
 from runtime.errors import DomainError
-from runtime.identity import Role
 
-_OFFICER = for_roles(Role.DEPARTMENT)
 MOST_FILES: Final = 10
 GREATEST_FILE: Final = 8 * 1024 * 1024
 TOGETHER: Final = 36 * 1024 * 1024
 _NOTHING: Final = {"recipient": "", "title": "", "text": ""}
-
-
-def _asking(request: Request, person: Person) -> Asking:
-    return Asking(person, request.app.state.node.address)
 
 
 def _name(request: Request) -> str:
@@ -39,10 +32,10 @@ def _name(request: Request) -> str:
     return f"departments/{ids['department']}/inquiries/{ids['id']}"
 
 
-@_OFFICER
+@OFFICER
 async def inquiries(request: Request, person: Person) -> Response:
     """Questions to the department, and its own."""
-    ask = _asking(request, person)
+    ask = asking(request, person)
     found = await ask.inquiries(request.query_params.get("after", ""))
     return page(
         request,
@@ -61,7 +54,7 @@ async def inquiries(request: Request, person: Person) -> Response:
     )
 
 
-@_OFFICER
+@OFFICER
 async def begin(request: Request, person: Person) -> Response:
     """A new question."""
     return await _begin(request, person)
@@ -73,7 +66,7 @@ async def _begin(
     error: DomainError | None = None,
     said: Mapping[str, str] = _NOTHING,
 ) -> Response:
-    names = await display_names(_asking(request, person).catalog)
+    names = await display_names(asking(request, person).catalog)
     names.pop(person.department, None)
     return page(
         request,
@@ -87,13 +80,13 @@ async def _begin(
     )
 
 
-@_OFFICER
+@OFFICER
 async def send(request: Request, person: Person) -> Response:
     """Send a question."""
     form = await _form(request, person)
     said = {name: form.one(name) for name in _NOTHING}
     try:
-        name = await _asking(request, person).send_inquiry(
+        name = await asking(request, person).send_inquiry(
             recipient=said["recipient"],
             title=said["title"],
             text=said["text"],
@@ -106,7 +99,7 @@ async def send(request: Request, person: Person) -> Response:
     return RedirectResponse(f"/data/inquiries/{department}/{ident}", 303)
 
 
-@_OFFICER
+@OFFICER
 async def inquiry(request: Request, person: Person) -> Response:
     """One question, and how to answer it."""
     return await _inquiry(request, person)
@@ -115,7 +108,7 @@ async def inquiry(request: Request, person: Person) -> Response:
 async def _inquiry(
     request: Request, person: Person, error: DomainError | None = None, said: str = ""
 ) -> Response:
-    ask = _asking(request, person)
+    ask = asking(request, person)
     held = await ask.inquiry(_name(request))
     is_open = held.state == inquiries_pb2.INQUIRY_STATE_OPEN
     ours = held.name.startswith(f"{person.department}/")
@@ -138,10 +131,10 @@ async def _inquiry(
     )
 
 
-@_OFFICER
+@OFFICER
 async def act(request: Request, person: Person) -> Response:
     """Answer a question; close it, or take it back."""
-    form, ask, name = await _form(request, person), _asking(request, person), _name(request)
+    form, ask, name = await _form(request, person), asking(request, person), _name(request)
     said, request_id = form.one("answer"), form.one("request_id")
     try:
         if form.one("act") in ("close", "withdraw"):
@@ -154,12 +147,12 @@ async def act(request: Request, person: Person) -> Response:
     return RedirectResponse(request.url.path, 303)
 
 
-@_OFFICER
+@OFFICER
 async def attachment(request: Request, person: Person) -> Response:
     """A file, to be kept: a browser opens none of them by itself."""
     ids: Any = request.path_params
     name = f"departments/{ids['department']}/attachments/{ids['id']}"
-    found = await _asking(request, person).attachment(name)
+    found = await asking(request, person).attachment(name)
     called = quote(found.attachment.file_name)
     return Response(
         found.content,

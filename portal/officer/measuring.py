@@ -13,15 +13,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from exchange.v1 import quality_pb2
-from portal.officer.asking import Asking
+from portal.officer.asking import OFFICER, asking
 from portal.officer.words import QUALITIES
 from portal.pages import page
-from portal.sessions.access import for_roles, form_of, one
+from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError
-from runtime.identity import Role
-
-_OFFICER = for_roles(Role.DEPARTMENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +38,14 @@ def _resource(request: Request) -> str:
     return f"departments/{ids['department']}/resources/{ids['id']}"
 
 
-@_OFFICER
+@OFFICER
 async def quality(request: Request, person: Person) -> Response:
     """Completeness, validity, duplicates and disagreement of a resource."""
     return await _quality(request, person)
 
 
 async def _quality(request: Request, person: Person, error: DomainError | None = None) -> Response:
-    ask, name = Asking(person, request.app.state.node.address), _resource(request)
+    ask, name = asking(request, person), _resource(request)
     held, found = await asyncio.gather(ask.resource(name), ask.quality(name))
     labels = {item.code: item.display_name for item in held.items}
     running = found.state == quality_pb2.QUALITY_STATE_RUNNING
@@ -88,12 +85,12 @@ async def _quality(request: Request, person: Person, error: DomainError | None =
     )
 
 
-@_OFFICER
+@OFFICER
 async def measure(request: Request, person: Person) -> Response:
     """Begin to measure."""
     given = await form_of(request, person)
     try:
-        ask = Asking(person, request.app.state.node.address)
+        ask = asking(request, person)
         await ask.measure(_resource(request), one(given, "request_id"))
     except DomainError as error:
         return await _quality(request, person, error)

@@ -16,33 +16,26 @@ from starlette.routing import Route
 
 from exchange.v1 import corrections_pb2
 from portal.cycles import CYCLES
-from portal.officer.asking import Asking
+from portal.officer.asking import OFFICER, asking
 from portal.officer.inquiring import ROUTES as INQUIRING
 from portal.officer.measuring import ROUTES as MEASURING
 from portal.officer.subscribed import ROUTES as SUBSCRIBED
 from portal.officer.synced import ROUTES as SYNCED
 from portal.officer.words import DOUBTS, FAULTS, OPEN_DOUBTS, time_left
 from portal.pages import page
-from portal.sessions.access import for_roles, form_of, one
+from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError
-from runtime.identity import Role
-
-_OFFICER = for_roles(Role.DEPARTMENT)
-
-
-def _asking(request: Request, person: Person) -> Asking:
-    return Asking(person, request.app.state.node.address)
 
 
 def _after(request: Request) -> str:
     return request.query_params.get("after", "")
 
 
-@_OFFICER
+@OFFICER
 async def resources(request: Request, person: Person) -> Response:
     """The department's resources: which are stale, which were never published."""
-    found = await _asking(request, person).resources(_after(request))
+    found = await asking(request, person).resources(_after(request))
     return page(
         request,
         "officer/resources.html",
@@ -60,10 +53,10 @@ async def resources(request: Request, person: Person) -> Response:
     )
 
 
-@_OFFICER
+@OFFICER
 async def doubts(request: Request, person: Person) -> Response:
     """Objections to the department's data, and its own to others'."""
-    ask = _asking(request, person)
+    ask = asking(request, person)
     found = await ask.corrections(_after(request))
     return page(
         request,
@@ -82,7 +75,7 @@ async def doubts(request: Request, person: Person) -> Response:
     )
 
 
-@_OFFICER
+@OFFICER
 async def doubt(request: Request, person: Person) -> Response:
     """One objection, and how to answer it."""
     return await _doubt(request, person)
@@ -95,7 +88,7 @@ async def _doubt(
     said: str = "",
     basis: str = "",
 ) -> Response:
-    ask = _asking(request, person)
+    ask = asking(request, person)
     held = await ask.correction(_name(request, "corrections"))
     resource = await ask.resource(held.resource)
     labels = {item.code: item.display_name for item in resource.items}
@@ -118,10 +111,10 @@ async def _doubt(
     )
 
 
-@_OFFICER
+@OFFICER
 async def answer_doubt(request: Request, person: Person) -> Response:
     """Take an objection up, or answer it."""
-    given, ask = await form_of(request, person), _asking(request, person)
+    given, ask = await form_of(request, person), asking(request, person)
     name, act, said = _name(request, "corrections"), one(given, "act"), one(given, "answer")
     try:
         if act == "take_up":

@@ -12,21 +12,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from portal.officer.asking import Asking
+from portal.officer.asking import OFFICER, asking
 from portal.officer.words import LETTERS
 from portal.pages import page
-from portal.sessions.access import for_roles, form_of, one
+from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError
-from runtime.identity import Role
 
-_OFFICER = for_roles(Role.DEPARTMENT)
 _UNKNOWN: Final = ("amber", "—", "—")
 _DIGITS: Final = 18
-
-
-def _asking(request: Request, person: Person) -> Asking:
-    return Asking(person, request.app.state.node.address)
 
 
 def _name(request: Request) -> str:
@@ -64,10 +58,10 @@ def _age(held: Any) -> tuple[str, str]:
     return (f"{hours // 24} days", f"{hours // 24} 天")
 
 
-@_OFFICER
+@OFFICER
 async def subscriptions(request: Request, person: Person) -> Response:
     """The department's subscriptions, with what waits in each."""
-    ask = _asking(request, person)
+    ask = asking(request, person)
     found = await ask.subscriptions(request.query_params.get("after", ""))
     held = await asyncio.gather(*(ask.subscription(each.name) for each in found.subscriptions))
     return page(
@@ -80,7 +74,7 @@ async def subscriptions(request: Request, person: Person) -> Response:
     )
 
 
-@_OFFICER
+@OFFICER
 async def subscription(request: Request, person: Person) -> Response:
     """One subscription: its lanes, and what could not be delivered."""
     return await _subscription(request, person)
@@ -89,7 +83,7 @@ async def subscription(request: Request, person: Person) -> Response:
 async def _subscription(
     request: Request, person: Person, error: DomainError | None = None, reason: str = ""
 ) -> Response:
-    ask, name = _asking(request, person), _name(request)
+    ask, name = asking(request, person), _name(request)
     held, letters = await asyncio.gather(
         ask.subscription(name), ask.dead_letters(name, request.query_params.get("after", ""))
     )
@@ -110,11 +104,11 @@ async def _subscription(
     )
 
 
-@_OFFICER
+@OFFICER
 async def act(request: Request, person: Person) -> Response:
     """Deliver dead letters again, those that were chosen or all; or give the chosen up."""
     given = await form_of(request, person, fields=200)
-    ask, name = _asking(request, person), _name(request)
+    ask, name = asking(request, person), _name(request)
     offsets = [int(word) for word in given.get("offset", []) if _is_number(word)]
     reason, request_id = one(given, "reason"), one(given, "request_id")
     try:
@@ -128,14 +122,14 @@ async def act(request: Request, person: Person) -> Response:
     return RedirectResponse(request.url.path, 303)
 
 
-@_OFFICER
+@OFFICER
 async def letter(request: Request, person: Person) -> Response:
     """One dead letter with its change: looking at it is a record of the log."""
     await form_of(request, person)
     ids: Any = request.path_params
     if not _is_number(ids["offset"]):
         raise HTTPException(404)
-    shown = await _asking(request, person).dead_letter(
+    shown = await asking(request, person).dead_letter(
         f"{_name(request)}/deadLetters/{ids['offset']}"
     )
     held = shown.dead_letter

@@ -23,22 +23,16 @@ from flows.tables import Row
 from flows.telling import rows_of
 from portal import catalog
 from portal.node import told
-from portal.officer.asking import SECONDS, Asking
+from portal.officer.asking import OFFICER, SECONDS, Asking, asking
 from portal.officer.words import REJECTS
 from portal.pages import page
-from portal.sessions.access import for_roles, form_of, one
+from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound
-from runtime.identity import Role
 
-_OFFICER = for_roles(Role.DEPARTMENT)
 GREATEST_CELLS: Final = 2_000
 """Cells that are corrected on a page; a larger entry is corrected in its file."""
 _LONG: Final = 60
-
-
-def _asking(request: Request, person: Person) -> Asking:
-    return Asking(person, request.app.state.node.address)
 
 
 def _name(request: Request) -> str:
@@ -46,10 +40,10 @@ def _name(request: Request) -> str:
     return f"departments/{ids['department']}/syncRuns/{ids['id']}"
 
 
-@_OFFICER
+@OFFICER
 async def runs(request: Request, person: Person) -> Response:
     """The department's runs, the newest first."""
-    found = await _asking(request, person).runs(request.query_params.get("after", ""))
+    found = await asking(request, person).runs(request.query_params.get("after", ""))
     return page(
         request,
         "officer/runs.html",
@@ -58,10 +52,10 @@ async def runs(request: Request, person: Person) -> Response:
     )
 
 
-@_OFFICER
+@OFFICER
 async def run(request: Request, person: Person) -> Response:
     """One run, and its rejects."""
-    held = await _asking(request, person).run(_name(request))
+    held = await asking(request, person).run(_name(request))
     return page(
         request,
         "officer/run.html",
@@ -73,7 +67,7 @@ async def run(request: Request, person: Person) -> Response:
     )
 
 
-@_OFFICER
+@OFFICER
 async def reject(request: Request, person: Person) -> Response:
     """One reject, to be corrected."""
     held, found = await _found(request, person)
@@ -83,7 +77,7 @@ async def reject(request: Request, person: Person) -> Response:
 async def _found(
     request: Request, person: Person
 ) -> tuple[syncing_pb2.SyncRun, syncing_pb2.SyncReject]:
-    held = await _asking(request, person).run(_name(request))
+    held = await asking(request, person).run(_name(request))
     wanted = f"{held.name}/rejects/{request.path_params['number']}"
     for each in held.rejects:
         if each.name == wanted:
@@ -117,12 +111,12 @@ def _reject(
     )
 
 
-@_OFFICER
+@OFFICER
 async def settle(request: Request, person: Person) -> Response:
     """Run a corrected entry again, or give it up."""
     given = await form_of(request, person, fields=GREATEST_CELLS + 10)
     held, found = await _found(request, person)
-    ask, rows = _asking(request, person), typed(found, given)
+    ask, rows = asking(request, person), typed(found, given)
     fixed = one(given, "act") != "give_up"
     try:
         if fixed:
