@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from licenses.presentations.rpc import to_receipt, to_verification
@@ -49,13 +50,9 @@ class VerifyingRpc:
         return await run_in(self._threads, lambda: self._verify(request, call))
 
     def _verify(self, request: pb.VerifyLicenseRequest, call: Call) -> pb.VerifyLicenseResponse:
-        subject, as_of = request.WhichOneof("subject"), time_of(request, "as_of")
-        principal, is_visitor = _asking(call.principal)
-        purpose, who = request.purpose, ""
-        if is_visitor:
-            purpose = purpose or VISITORS_PURPOSE
-            who = f"{principal.system}#{request.visitor[:_VISITOR]}"
-        if is_visitor and subject == "match":
+        asking, as_of = _asking(request, call.principal), time_of(request, "as_of")
+        subject = request.WhichOneof("subject")
+        if asking.is_visitor and subject == "match":
             raise PermissionDenied(
                 "fields are compared for departments: show a code, a QR code or a file",
                 reason="NOT_FOR_VISITORS",
@@ -64,62 +61,87 @@ class VerifyingRpc:
         if subject in ("code", "qr") and as_of is not None:
             raise wrong("as_of", "a code is shown now: of a document, or of fields")
         if subject == "code":
-            check_card(request.holder_code)
-            outcome, record = self._presenting.verify(
-                request.code,
-                purpose=purpose,
-                principal=principal,
-                who=who,
-                holder_code=request.holder_code,
-            )
-            of = to_verification(outcome)
-            answer = pb.VerifyLicenseResponse(
-                verdict=of.verdict,
-                state=of.state,
-                state_time=of.state_time if of.HasField("state_time") else None,
-                fields=of.fields,
-                license_identifier=of.license_identifier,
-                license_type_display_name=of.license_type_display_name,
-            )
-        elif subject == "qr":
-            found, record = self._verifying.qr(
-                request.qr,
-                purpose=purpose,
-                holder_code=request.holder_code,
-                principal=principal,
-                who=who,
-            )
-        elif subject == "document":
-            found, record = self._verifying.file(
-                request.document,
-                purpose=purpose,
-                as_of=as_of,
-                principal=principal,
-                who=who,
-                any_purpose=is_visitor and not request.purpose,
-            )
-        elif subject == "match":
-            found, record = self._verifying.match(
-                request.match.license_identifier,
-                dict(request.match.fields),
-                purpose=purpose,
-                as_of=as_of,
-                principal=principal,
-            )
+            answer = self._code(request, asking)
         else:
-            raise wrong("subject", "give a code, a qr, a document or a match")
-        if subject != "code":
-            answer = to_answer(found, record)
-        if is_visitor and subject != "document":
+            answer = to_answer(*self._judged(request, subject, as_of, asking))
+        if asking.is_visitor and subject != "document":
             answer.ClearField("license_identifier")
-        answer.receipt.CopyFrom(to_receipt(record.leaf, record.asked_salt))
         return answer
 
+    def _code(self, request: pb.VerifyLicenseRequest, asking: _Asking) -> pb.VerifyLicenseResponse:
+        check_card(request.holder_code)
+        outcome, record = self._presenting.verify(
+            request.code,
+            purpose=asking.purpose,
+            principal=asking.principal,
+            who=asking.who,
+            holder_code=request.holder_code,
+        )
+        of = to_verification(outcome)
+        return pb.VerifyLicenseResponse(
+            verdict=of.verdict,
+            state=of.state,
+            state_time=of.state_time if of.HasField("state_time") else None,
+            fields=of.fields,
+            license_identifier=of.license_identifier,
+            license_type_display_name=of.license_type_display_name,
+            receipt=to_receipt(record.leaf, record.asked_salt),
+        )
 
-def _asking(caller: Principal) -> tuple[Principal, bool]:
-    """Who verifies, and whether it is a visitor of the portal."""
-    is_visitor = Role.PORTAL in caller.roles
-    return (replace(caller, department="") if is_visitor else caller), is_visitor
+    def _judged(
+        self,
+        request: pb.VerifyLicenseRequest,
+        subject: str | None,
+        as_of: datetime | None,
+        asking: _Asking,
+    ) -> tuple[Verified, SealedRecord]:
+        if subject == "qr":
+            return self._verifying.qr(
+                request.qr,
+                purpose=asking.purpose,
+                holder_code=request.holder_code,
+                principal=asking.principal,
+                who=asking.who,
+            )
+        if subject == "document":
+            return self._verifying.file(
+                request.document,
+                purpose=asking.purpose,
+                as_of=as_of,
+                principal=asking.principal,
+                who=asking.who,
+                any_purpose=asking.is_visitor and not request.purpose,
+            )
+        if subject == "match":
+            return self._verifying.match(
+                request.match.license_identifier,
+                dict(request.match.fields),
+                purpose=asking.purpose,
+                as_of=as_of,
+                principal=asking.principal,
+            )
+        raise wrong("subject", "give a code, a qr, a document or a match")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """Who verifies, and for what; `who` is whose tries are counted where that is no system."""
+
+    principal: Principal
+    purpose: str
+    is_visitor: bool
+    who: str = ""
+
+
+def _asking(request: pb.VerifyLicenseRequest, caller: Principal) -> _Asking:
+    if Role.PORTAL not in caller.roles:
+        return _Asking(principal=caller, purpose=request.purpose, is_visitor=False)
+    return _Asking(
+        principal=replace(caller, department=""),
+        purpose=request.purpose or VISITORS_PURPOSE,
+        is_visitor=True,
+        who=f"{caller.system}#{request.visitor[:_VISITOR]}",
+    )
 
 
 def to_answer(found: Verified, record: SealedRecord) -> pb.VerifyLicenseResponse:
