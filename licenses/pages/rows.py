@@ -58,6 +58,11 @@ class Row:
         if not isinstance(data, dict):
             wrongs.add(where, "must be a table")
 
+    @property
+    def where(self) -> str:
+        """Its place, as people write it: `fields[2]`."""
+        return shown(self._where)
+
     def wrong(self, key: str, description: str) -> None:
         """Note that a key is wrong."""
         self._wrongs.add((*self._where, key) if key else self._where, description)

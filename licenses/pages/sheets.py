@@ -34,7 +34,7 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """The place of one field's value, and its label, ready.
+    """The place of one field's value, and its label, ready; `where`: in the TOML.
 
     A value too long for it continues on a continuation sheet, under `title`; `continues`: before it
     is set in smaller lines than the style allows.
@@ -49,13 +49,14 @@ class Slot:
     continues: bool = False
     prefix: str = ""
     suffix: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """The place of a picture. `cover`: fills the box and is cut, instead of standing inside it.
 
-    `empty`: what stands there when the field is absent.
+    `empty`: what stands there when the field is absent. `where`: in the TOML.
     """
 
     key: str
@@ -64,6 +65,7 @@ class Frame:
     optional: bool = False
     line: Color | None = None
     empty: tuple[Text, ...] = ()
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ class Column:
 class Grid:
     """The place of a table. `end`: what stands in a row after the last one, where there is room.
 
-    `fills`: that row goes down to the foot of the box.
+    `fills`: that row goes down to the foot of the box. `where`: in the TOML.
     """
 
     key: str
@@ -94,6 +96,7 @@ class Grid:
     optional: bool = False
     end: str = ""
     fills: bool = False
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

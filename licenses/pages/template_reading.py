@@ -230,6 +230,7 @@ class _Reader:
             continues=row.truth("continues"),
             prefix=row.text("prefix", ""),
             suffix=row.text("suffix", ""),
+            where=row.where,
         )
         if slot.continues and not self._row.has("continuation"):
             row.wrong("continues", "only of a template with [continuation]")
@@ -254,6 +255,7 @@ class _Reader:
             optional=row.truth("optional"),
             line=line,
             empty=tuple(self._fixed(row, "empty", box, style, row.text("empty", ""))),
+            where=row.where,
         )
         for sheet in sheets:
             sheet.frames.append(frame)
@@ -298,6 +300,7 @@ class _Reader:
             optional=row.truth("optional"),
             end=row.text("end", ""),
             fills=row.truth("fills"),
+            where=row.where,
         )
         for sheet in sheets:
             sheet.grids.append(grid)

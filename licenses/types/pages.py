@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from licenses.pages import template
+from licenses.pages.hiding import hidden, stamped_over
 from licenses.stamping import stamp_problems
 from licenses.types.model import TEXT_LIMIT, FieldKind, LicenseType
 from licenses.types.reading import parse
@@ -16,6 +17,8 @@ from runtime.errors import FieldViolation, InvalidArgument
 
 #: Values of a page that stand in no metadata.
 _MADE = frozenset({"validity", "issue_date", "valid_from", "valid_to", "holders"})
+#: What a seal is pressed over, as on paper.
+_STAMPED = frozenset({"ZZBFJG", "ZZBFRQ", "issue_date"})
 _METADATA = frozenset({
     "ZZMC", "ZZLXDM", "ZZBH", "ZZBS", "ZZBFJG", "ZZBFJGDM", "ZZBFRQ", "CZZT", "CZZTDM", "CZZTDMLX",
     "CZZTDMLXDM", "ZZYXQQSRQ", "ZZYXQJZRQ", "ZZQZR", "ZZQZSJ", "ZZQZMC",
@@ -35,7 +38,7 @@ def shipped() -> list[tuple[str, str]]:
 
 
 def checked(text: str, template_text: str) -> LicenseType:
-    """A type whose page shows what it has.
+    """A type whose page shows what it has, and hides none of it.
 
     Raises InvalidArgument: BAD_LICENSE_TYPE, and those of `template.parse`.
     """
@@ -45,6 +48,8 @@ def checked(text: str, template_text: str) -> LicenseType:
     else:
         page = template.parse(template_text)
         wrong = [*_page_problems(kind, page), *stamp_problems(page), *renewal_faults(kind.validity)]
+        stamped = {slot for slot, key in kind.slots.items() if key in _STAMPED}
+        wrong += hidden(page) + stamped_over(page, stamped)
     if wrong:
         raise InvalidArgument(
             "the license type does not fit its page: "

@@ -14,6 +14,7 @@ import typer
 
 from licenses.located import line_of
 from licenses.pages import fallback
+from licenses.pages.hiding import check_seen
 from licenses.pages.preview import FORMATS, preview, render
 from licenses.pages.template import Template, parse, shipped_text
 from licenses.types.pages import checked, shipped
@@ -186,11 +187,11 @@ def _template(wanted: str) -> Template:
             message_zh=f"{path}：不是有效的 TOML：{error}",
         ) from error
     if not is_type:
-        return _parsed(path, text)
+        return _seen(path, text)
     name = str(tomllib.loads(text).get("template", ""))
     page_file = _page_file(path, name)
     page = _text(page_file) if page_file else shipped_text(name)
-    template = _parsed(page_file or Path(f"{name}.toml"), page)
+    template = _seen(page_file or Path(f"{name}.toml"), page)
     with _placed(path, text):
         checked(text, page)
     return template
@@ -207,9 +208,12 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _parsed(path: Path, text: str) -> Template:
+def _seen(path: Path, text: str) -> Template:
+    """A template that hides nothing of what it says."""
     with _placed(path, text):
-        return parse(text)
+        found = parse(text)
+        check_seen(found)
+        return found
 
 
 @contextmanager
