@@ -21,8 +21,7 @@ from datetime import date, datetime
 import structlog
 
 from licenses import store
-from licenses.claims import store as claims
-from licenses.claims.model import claimed, claims_of
+from licenses.claims.service import Claims
 from licenses.documents import Documents
 from licenses.enclosures.service import Enclosures
 from licenses.finishing import Finishing, lay_out, page_of
@@ -113,6 +112,7 @@ class Issuing:
         self._finishing = finishing
         self._types = types
         self._enclosures = Enclosures(database, documents, clock)
+        self._claims = Claims(types, holder_index, clock)
         self._index = holder_index
         self._clock = clock
         self._monotonic = monotonic  # a clock that is set does not shorten or lengthen a wait
@@ -295,7 +295,7 @@ class Issuing:
             )
             # Texts that do not fit the page are refused while refusing is still possible.
             lay_out(license_, kind, page_values(license_, kind.type, pictures), scans)
-            self._claim(work, license_, order)
+            self._claims.claim(work, license_, succession.before if succession else None)
             self._enclosures.name(work, enclosures)
             store.add_license(
                 work.session,
@@ -305,21 +305,6 @@ class Issuing:
                 request_digest=request.digest,
             )
         return license_
-
-    def _claim(self, work: UnitOfWork, license_: License, order: Order) -> None:
-        """By the rules of today, whichever version of its type a batch was begun with.
-
-        Raises AlreadyExists (HOLDER_HAS_ONE, VALUE_IN_FORCE).
-        """
-        newest = self._types.newest(f"licenseTypes/{order.type.id}")
-        if not (newest.type.only_one or newest.type.unique or order.paper):
-            return
-        today = china_date(self._clock.now())
-        claims.keep(work.session, newest.type, newest.version, self._index, today)
-        wanted = claims_of(newest.type, order.holders, license_.metadata)
-        taken = claims.take(work.session, license_, wanted, self._index, today)
-        if taken:
-            raise claimed(taken)
 
     def _enclosed(self, order: Order) -> tuple[dict[str, bytes], list[bytes]]:
         """Pictures by field, and scans: those that came, and those of the version before."""

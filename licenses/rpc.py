@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from licenses import lifecycle
+from licenses.claims.service import Claims
 from licenses.documents import MEDIA_TYPES
 from licenses.holders import HOLDERS
 from licenses.issuing import Issuing, Request
@@ -34,8 +35,8 @@ from licenses.wire import (
     wrong,
 )
 from runtime.clock import Clock
-from runtime.database import Database
-from runtime.identity import Role
+from runtime.database import Database, UnitOfWork
+from runtime.identity import Principal, Role
 from runtime.paging import last_of, page_size, token_after
 from runtime.rpc import ANY_ROLE, EVERYBODY, Call
 
@@ -81,6 +82,7 @@ class LicenseRpc:
         self,
         database: Database,
         types: Types,
+        claims: Claims,
         issuing: Issuing,
         successions: Successions,
         reading: Reading,
@@ -91,6 +93,7 @@ class LicenseRpc:
     ) -> None:
         self._database = database
         self._types = types
+        self._claims = claims
         self._issuing = issuing
         self._successions = successions
         self._reading = reading
@@ -149,21 +152,29 @@ class LicenseRpc:
                     request,
                     request.request_id,
                     pb.PutLicenseTypeResponse,
-                    lambda: pb.PutLicenseTypeResponse(
-                        license_type=to_type(
-                            self._types.put(
-                                work,
-                                request.toml,
-                                request.template_toml,
-                                etag=request.etag,
-                                credit_code=authority.credit_code,
-                                principal=principal,
-                            )
-                        )
-                    ),
+                    lambda: self._put(work, request, authority.credit_code, principal),
                 )
 
         return await run_in(self._threads, run)
+
+    def _put(
+        self,
+        work: UnitOfWork,
+        request: pb.PutLicenseTypeRequest,
+        credit_code: str,
+        principal: Principal,
+    ) -> pb.PutLicenseTypeResponse:
+        made = self._types.put(
+            work,
+            request.toml,
+            request.template_toml,
+            etag=request.etag,
+            credit_code=credit_code,
+            principal=principal,
+        )
+        return pb.PutLicenseTypeResponse(
+            license_type=to_type(made), doubled=self._claims.doubled(work, made)
+        )
 
     async def IssueLicense(  # noqa: N802
         self, request: pb.IssueLicenseRequest, call: Call

@@ -24,6 +24,7 @@ from licenses.batches.issuing import LaterLibrary, remembering
 from licenses.batches.service import Batches
 from licenses.batches.working import BatchWorker
 from licenses.cases import Cases
+from licenses.claims.service import Claims
 from licenses.credentials import Credentials
 from licenses.delegations import store as delegations
 from licenses.documents import Documents
@@ -216,6 +217,7 @@ class LicenseServer:
             LicenseRpc(
                 self.database,
                 self.types,
+                Claims(self.types, self._index, self._clock),
                 self.issuing,
                 self.successions,
                 self.reading,

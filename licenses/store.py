@@ -35,16 +35,8 @@ _STATE_BEGAN = sa.text(
     "INSERT INTO license_state (license_id, at, state) VALUES (:license_id, :at, :state)"
 ).bindparams(sa.bindparam("at", type_=UtcDateTime))
 
-#: Of a license that ended: what it claimed is its successor's, or nobody's (`licenses.claims`).
-_RELEASED = tuple(
-    sa.text(one)
-    for one in (
-        "UPDATE license_claim SET next_id = '', next_valid_to = '' WHERE next_id = :id",
-        "UPDATE license_claim SET license_id = next_id, valid_to = next_valid_to, next_id = '', "
-        "next_valid_to = '' WHERE license_id = :id AND next_id <> ''",
-        "DELETE FROM license_claim WHERE license_id = :id",
-    )
-)
+#: What a license that ended had to itself (`licenses.claims`).
+_RELEASED = sa.text("DELETE FROM license_claim WHERE license_id = :id")
 
 
 class Table(SQLModel, registry=TABLES):
@@ -306,8 +298,7 @@ def move(
     values = {"license_id": license_id, "at": at, "state": after.value}
     session.execute(_STATE_BEGAN, values)
     if after not in MAY_CHANGE:
-        for statement in _RELEASED:
-            session.execute(statement, {"id": license_id})
+        session.execute(_RELEASED, {"id": license_id})
     return True
 
 

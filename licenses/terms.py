@@ -6,7 +6,8 @@
 3. Where a field says the first day, that day it is, whatever the act.
 4. A license is renewed from `renew_days` before its last day. The new version is valid from today,
    since the one before ends at once, or, where that one is over, from the day after it: from the
-   first day to the last is one term and no more.
+   first day to the last is one term and no more. It does not begin before the one before did,
+   whatever today's clock says.
 """
 
 from __future__ import annotations
@@ -148,6 +149,7 @@ def renewed(before: License, order: Order, wished: date | None, today: date) -> 
                 "起办理；内容有误请用更正",
                 renew_from=earliest.isoformat(),
             )
+    today = max(today, before.valid_from)
     after = until + timedelta(days=1) if until and until < today else today
     told = first_day(rule, order.fields)
     _refuse(_start_problem(order, wished))
@@ -162,6 +164,9 @@ def renewed(before: License, order: Order, wished: date | None, today: date) -> 
             + (f"原证照已到期的，也可自 {after} 起" if after != today else ""),
             violations=[FieldViolation("valid_from", "neither today nor the day after the end")],
         )
+    if start < before.valid_from:
+        place = f"fields.{rule.from_field}" if told else "valid_from"
+        _refuse([FieldViolation(place, "before the first day of the license that is renewed")])
     end = last_day(start, rule, order.fields)
     if end and (end < today or (rule.until_field and until and end <= until)):
         _refuse([FieldViolation(_end_place(order), "the last day must be later than before")])

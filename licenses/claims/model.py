@@ -4,7 +4,7 @@
    its width, case, spaces and signs. Of a paper license its issuer's number of it, whatever its
    type says: one paper is made electronic once.
 2. In force is what is being issued, ACTIVE or SUSPENDED and not over; of a license and the version
-   that takes its place, both.
+   that takes its place, both. No two of a claim are valid on one day, either.
 3. Who else has it is not told: neither the holder's code nor another department's license.
 """
 

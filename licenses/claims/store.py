@@ -1,15 +1,22 @@
-"""Which license has which claim: one row a claim, so that of two at once the database refuses one.
+"""Which licenses have which claim: one row for each license and claim.
 
 1. A claim is kept as a keyed index (`HolderIndex`), never as it is.
-2. `next_id` is the version that takes the place of `license_id`: the claim is handed to it when
-   that one ends, and both in the transaction of the change of state (`licenses.store.move`).
-3. A claim of a license that is over by its last day holds nobody up.
-4. The claims of a type are made anew, of what is in force, when its rules or the key are others.
+2. It is refused where another license has it that is not over, or is valid on one of its days: so
+   two are never in force on one day, whatever the clock said when they were made.
+3. A version and the one before it have theirs beside each other; with a license's end its own are
+   gone (`licenses.store.move`), in the transaction of the change of state.
+4. What several had before there was a rule stays theirs: a version keeps what the one before it
+   had, beside whoever had it then. To anybody else it is refused until the last of them ended.
+5. The claims of a type are made anew, of what is in force, when its rules or the key are others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
@@ -22,28 +29,26 @@ from licenses.types.model import LicenseType
 
 _LIVE = (LicenseState.ISSUING.value, LicenseState.ACTIVE.value, LicenseState.SUSPENDED.value)
 _PAGE = 500
+_NO_END = "9999-12-31"
 
 
 class ClaimRow(Table, table=True):
-    """One claim; `valid_to` and `next_valid_to` are YYYY-MM-DD, "" without end."""
+    """One license's claim; `place` tells apart those who have it. Days are YYYY-MM-DD."""
 
     __tablename__ = "license_claim"
-    __table_args__ = (
-        sa.Index("license_claim_of_license", "license_id"),
-        sa.Index("license_claim_of_next", "next_id"),
-    )
+    __table_args__ = (sa.Index("license_claim_of_license", "license_id"),)
 
     type_id: str = Field(primary_key=True, max_length=63)
     what: str = Field(primary_key=True, max_length=32)
     value_index: bytes = Field(primary_key=True)
+    place: int = Field(primary_key=True)
     license_id: str = Field(max_length=32)
+    valid_from: str = Field(max_length=10)
     valid_to: str = Field(max_length=10)
-    next_id: str = Field(max_length=32)
-    next_valid_to: str = Field(max_length=10)
 
 
 class RuleRow(Table, table=True):
-    """By which version of a type, and which key, its claims were made."""
+    """By which version of a type, which of its rules and which key its claims were made."""
 
     __tablename__ = "license_claim_rule"
 
@@ -52,86 +57,148 @@ class RuleRow(Table, table=True):
     fingerprint: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """The version whose place a license takes, and what that one claims by the same rules."""
+
+    license: License
+    claims: Collection[Claim] = field(repr=False)
+
+    @classmethod
+    def of(cls, kind: LicenseType, license_: License) -> Before:
+        """By the rules of a type."""
+        claims = claims_of(kind, license_.holders, license_.metadata)
+        return cls(license=license_, claims=claims)
+
+
 def take(
-    session: Session, license_: License, claims: Sequence[Claim], index: HolderIndex, today: str
+    session: Session,
+    license_: License,
+    claims: Sequence[Claim],
+    index: HolderIndex,
+    today: str,
+    before: Before | None = None,
 ) -> str:
     """Claim for a license; what another has (`Claim.what`), "" where nothing is.
 
     Two that claim one at once make the second's transaction fail (Aborted).
     """
-    valid_to = license_.valid_to.isoformat() if license_.valid_to else ""
-    if _is_over(valid_to, today):
-        return ""
+    first, last = _days(license_)
+    kept = {one.key for one in before.claims} if before else set()
     # In one order, or two transactions could wait for each other.
-    for what, key in sorted((one.what, index(one.key)) for one in claims):
-        row = session.get(ClaimRow, (license_.type_id, what, key), with_for_update=True)
-        if row is None:
-            row = ClaimRow(
+    for what, key, is_kept in sorted((one.what, index(one.key), one.key in kept) for one in claims):
+        rows = _rows(session, license_.type_id, what, key)
+        for row in rows:
+            if before is not None and row.license_id == before.license.id:
+                continue
+            if before is not None and is_kept and _meet(row, *_days(before.license)):
+                continue
+            if last >= today and (row.valid_to >= today or _meet(row, first, last)):
+                return what
+        session.add(
+            ClaimRow(
                 type_id=license_.type_id,
                 what=what,
                 value_index=key,
+                place=max((row.place for row in rows), default=-1) + 1,
                 license_id=license_.id,
-                valid_to=valid_to,
-                next_id="",
-                next_valid_to="",
+                valid_from=first,
+                valid_to=last,
             )
-            session.add(row)
-            session.flush()
-        elif license_.predecessor and row.license_id == license_.predecessor:
-            row.next_id, row.next_valid_to = license_.id, valid_to
-        elif _is_over(row.valid_to, today) and (
-            not row.next_id or _is_over(row.next_valid_to, today)
-        ):
-            row.license_id, row.valid_to, row.next_id, row.next_valid_to = (
-                license_.id,
-                valid_to,
-                "",
-                "",
-            )
-        else:
-            return what
-    session.flush()
+        )
+        session.flush()
     return ""
 
 
-def _is_over(valid_to: str, today: str) -> bool:
-    return bool(valid_to) and valid_to < today
+def _rows(session: Session, type_id: str, what: str, key: bytes) -> Sequence[ClaimRow]:
+    """Who has a claim, each held until the transaction ends."""
+    statement = select(ClaimRow).where(
+        ClaimRow.type_id == type_id, ClaimRow.what == what, ClaimRow.value_index == key
+    )
+    if not session.exec(statement.with_for_update()).all():
+        return []
+    # Once more: whoever was waited for may have added one.
+    return session.exec(statement).all()
 
 
-def keep(session: Session, kind: LicenseType, version: int, index: HolderIndex, today: str) -> None:
-    """Make the claims of a type anew where they were made by other rules (rule 4).
+def _days(license_: License) -> tuple[str, str]:
+    last = license_.valid_to.isoformat() if license_.valid_to else _NO_END
+    return license_.valid_from.isoformat(), last
 
-    Of what was in force twice before, the first that was issued has the claim.
-    """
+
+def _meet(row: ClaimRow, first: str, last: str) -> bool:
+    """Whether both are valid on one day."""
+    return row.valid_from <= last and first <= row.valid_to
+
+
+def keep(session: Session, kind: LicenseType, version: int, index: HolderIndex) -> None:
+    """Make the claims of a type anew where they were made by other rules (rule 5)."""
+    rules = "\n".join((kind.only_one, *sorted(kind.unique)))
+    fingerprint = hashlib.sha256(index.fingerprint + rules.encode()).digest()[:16]
     rule = session.get(RuleRow, kind.id)
-    if rule is not None and rule.type_version >= version and rule.fingerprint == index.fingerprint:
+    if rule is not None and (rule.type_version > version or rule.fingerprint == fingerprint):
         return
     session.execute(sa.delete(ClaimRow).where(col(ClaimRow.type_id) == kind.id))
-    # A version that follows another comes after it.
-    for states in (_LIVE[1:], _LIVE[:1]):
-        after: License | None = None
-        while found := _live(session, kind.id, states, after):
-            for one in found:
-                take(session, one, claims_of(kind, one.holders, one.metadata), index, today)
-            after = found[-1]
+    places: Counter[tuple[str, bytes]] = Counter()
+    for page in _live(session, kind.id):
+        rows: list[dict[str, Any]] = []
+        for one in page:
+            first, last = _days(one)
+            for claim in claims_of(kind, one.holders, one.metadata):
+                what, key = claim.what, index(claim.key)
+                row = ClaimRow(
+                    type_id=kind.id,
+                    what=what,
+                    value_index=key,
+                    place=places[what, key],
+                    license_id=one.id,
+                    valid_from=first,
+                    valid_to=last,
+                )
+                rows.append(row.model_dump())
+                places[what, key] += 1
+        if rows:
+            session.execute(sa.insert(ClaimRow), rows)
     if rule is None:
-        rule = RuleRow(type_id=kind.id, type_version=version, fingerprint=index.fingerprint)
+        rule = RuleRow(type_id=kind.id, type_version=version, fingerprint=fingerprint)
         session.add(rule)
-    rule.type_version, rule.fingerprint = max(version, rule.type_version), index.fingerprint
+    rule.type_version, rule.fingerprint = version, fingerprint
     session.flush()
 
 
-def _live(
-    session: Session, type_id: str, states: Sequence[str], after: License | None
-) -> list[License]:
-    issued, named = col(LicenseRow.issue_time), col(LicenseRow.id)
-    statement = (
-        select(LicenseRow)
-        .where(LicenseRow.type_id == type_id, col(LicenseRow.state).in_(states))
-        .order_by(issued, named)
-        .limit(_PAGE)
+def _live(session: Session, type_id: str) -> Iterator[list[License]]:
+    """What is being issued or in force, by pages."""
+    after = ""
+    while True:
+        statement = (
+            select(LicenseRow)
+            .where(
+                LicenseRow.type_id == type_id,
+                col(LicenseRow.state).in_(_LIVE),
+                col(LicenseRow.id) > after,
+            )
+            .order_by(col(LicenseRow.id))
+            .limit(_PAGE)
+        )
+        found = [license_of(row) for row in session.exec(statement)]
+        if not found:
+            return
+        yield found
+        after = found[-1].id
+
+
+def doubled(session: Session, type_id: str, today: str) -> int:
+    """How many claims several licenses in force have: one row is of whom the rule is kept."""
+    several = (
+        select(ClaimRow.value_index)
+        .join(LicenseRow, col(LicenseRow.id) == col(ClaimRow.license_id))
+        .where(
+            ClaimRow.type_id == type_id,
+            col(ClaimRow.valid_to) >= today,
+            LicenseRow.state != LicenseState.ISSUING.value,
+        )
+        .group_by(ClaimRow.what, ClaimRow.value_index)
+        .having(sa.func.count() > 1)
+        .subquery()
     )
-    if after is not None:
-        later = sa.and_(issued == after.issue_time, named > after.id)
-        statement = statement.where(sa.or_(issued > after.issue_time, later))
-    return [license_of(row) for row in session.exec(statement)]
+    return int(session.execute(select(sa.func.count()).select_from(several)).scalar_one())

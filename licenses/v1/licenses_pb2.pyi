@@ -909,6 +909,12 @@ class PutLicenseTypeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LICENSE_TYPE_FIELD_NUMBER: _builtins.int
+    DOUBLED_FIELD_NUMBER: _builtins.int
+    doubled: _builtins.int
+    """How many values (or holders) stand on several licenses in force, against the version's `unique`
+    (or `only_one`): from before there was such a rule. Those licenses stay, and their next versions
+    keep the values; no other license takes one.
+    """
     @_builtins.property
     def license_type(self) -> Global___LicenseType:
         """The version that was put."""
@@ -917,10 +923,11 @@ class PutLicenseTypeResponse(_message.Message):
         self,
         *,
         license_type: Global___LicenseType | None = ...,
+        doubled: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["license_type", b"license_type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["license_type", b"license_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["doubled", b"doubled", "license_type", b"license_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

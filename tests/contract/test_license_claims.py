@@ -41,12 +41,14 @@ def a_card(number: int, *holders: int, **changes: object) -> License:
     return a_license(number, holders=people, **ending)
 
 
-def add(database: Database, license_: License, kind: LicenseType = ONE) -> str:
+def add(database: Database, license_: License, kind: LicenseType = ONE, today: str = TODAY) -> str:
     """What is taken already; where nothing is, the license is there with its claims."""
     with database.unit_of_work() as work:
-        claims.keep(work.session, kind, 1, INDEX, TODAY)
+        claims.keep(work.session, kind, 1, INDEX)
         wanted = claims_of(kind, license_.holders, license_.metadata)
-        taken = claims.take(work.session, license_, wanted, INDEX, TODAY)
+        held = store.license_by_id(work.session, license_.predecessor)
+        before = claims.Before.of(kind, held) if held else None
+        taken = claims.take(work.session, license_, wanted, INDEX, today, before)
         if not taken:
             store.add_license(
                 work.session, license_, index=INDEX, request_id=license_.id, request_digest=b"d"
@@ -77,12 +79,24 @@ def test_a_holder_has_one_until_it_ends(database: Database) -> None:
     assert add(database, a_card(4, 3)) == "holder"
 
 
-def test_what_is_over_holds_nobody_up_and_claims_nothing(database: Database) -> None:
+def test_what_is_over_holds_nobody_up_and_is_refused_nothing(database: Database) -> None:
     over = date(2026, 11, 21)
     assert add(database, a_card(1, 1, valid_to=over)) == ""
-    assert add(database, a_card(2, 1, valid_to=date(2026, 11, 22))) == ""
-    assert add(database, a_card(3, 1)) == "holder"
+    first = date(2026, 11, 22)
+    assert add(database, a_card(2, 1, valid_from=first, valid_to=first)) == ""
+    assert add(database, a_card(3, 1, valid_from=first)) == "holder"
     assert add(database, a_card(4, 1, valid_to=over)) == ""
+
+
+def test_no_two_are_valid_on_one_day_whatever_the_clock_said(database: Database) -> None:
+    """A clock that runs ahead ends what is in force, until it is set right."""
+    ahead = "2027-02-01"
+    entered = a_card(1, 1, valid_from=date(2026, 1, 1), valid_to=date(2026, 12, 31))
+    assert add(database, entered, today=ahead) == ""
+    told = a_card(2, 1, valid_from=date(2026, 6, 1))  # by one of its fields
+    assert add(database, told, today=ahead) == "holder"
+    assert add(database, a_card(3, 1, valid_from=date(2027, 2, 1)), today=ahead) == ""
+    assert add(database, a_card(4, 1, valid_from=date(2026, 11, 22))) == "holder"
 
 
 def test_a_version_takes_the_claims_of_the_one_before_when_that_one_ends(
@@ -139,13 +153,33 @@ def test_what_was_in_force_before_a_type_had_the_rule_is_found(database: Databas
             store.add_license(work.session, one, index=INDEX, request_id=one.id, request_digest=b"")
     assert add(database, a_card(4, 1)) == "holder"
     assert add(database, a_card(5, 2)) == ""
+    with database.unit_of_work() as work:
+        assert claims.doubled(work.session, ONE.id, TODAY) == 1
+    # What both had stays theirs, and their next versions'; of the one that ended, the other's.
+    corrected = a_card(6, 1, predecessor=a_card(2, 1).id, act=Act.CORRECT, version=2)
+    assert add(database, corrected) == ""
+    move(database, a_card(2, 1), LicenseState.SUPERSEDED)
+    move(database, corrected, LicenseState.ACTIVE)
     move(database, a_card(1, 1), LicenseState.REVOKED)
+    assert add(database, a_card(7, 1)) == "holder"
+    with database.unit_of_work() as work:
+        assert claims.doubled(work.session, ONE.id, TODAY) == 0
     # Made anew where the key is another.
     other = HolderIndex(b"another passphrase")
     with database.unit_of_work() as work:
-        claims.keep(work.session, ONE, 1, other, TODAY)
-        wanted = claims_of(ONE, a_card(6, 1).holders, {})
-        assert claims.take(work.session, a_card(6, 1), wanted, other, TODAY) == "holder"
+        claims.keep(work.session, ONE, 1, other)
+        wanted = claims_of(ONE, a_card(8, 1).holders, {})
+        assert claims.take(work.session, a_card(8, 1), wanted, other, TODAY) == "holder"
+
+
+def test_a_version_takes_no_value_that_another_got_meanwhile(database: Database) -> None:
+    over, since = date(2026, 11, 21), date(2026, 11, 22)
+    first = a_card(1, 1, valid_to=over)
+    add(database, first)
+    move(database, first, LicenseState.ACTIVE)
+    assert add(database, a_card(2, 1, valid_from=since)) == ""
+    renewed = a_card(3, 1, predecessor=first.id, act=Act.RENEW, version=2, valid_from=since)
+    assert add(database, renewed) == "holder"
 
 
 def test_of_ten_at_once_one_has_it(database: Database) -> None:

@@ -120,6 +120,24 @@ async def test_a_type_is_changed_without_touching_code_and_what_was_reserved_kee
     await put(node, held.toml, held.template_toml, made.etag)
 
 
+async def test_a_rule_that_comes_over_doubles_counts_them_and_leaves_them_to_be_corrected(
+    node: LicenseNode,
+) -> None:
+    client = node.issuer.licenses
+    fields = {"KZ_DJLX": "就业登记", "KZ_XLXX": "本科"}
+    twice = [await issue(node, fields=fields, valid_from="2023-12-15") for _ in range(2)]
+    name = twice[0].license_type
+    held = (await client.GetLicenseType(pb.GetLicenseTypeRequest(name=name))).license_type
+    ruled = await put(node, f'unique = ["KZ_XLXX"]\n{held.toml}', held.template_toml, held.etag)
+    assert ruled.doubled == 1
+    for one in twice:
+        await succeed(node, "Correct", one.name, fields={"KZ_BZ": "已核"})
+    error = await refused(client.IssueLicense(issue_request(fields=fields)))
+    assert error.reason == "VALUE_IN_FORCE"
+    again = await put(node, held.toml, held.template_toml, ruled.license_type.etag)
+    assert again.doubled == 0
+
+
 class _Away:
     """Neighbours that do not seal."""
 

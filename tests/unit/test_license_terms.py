@@ -159,6 +159,23 @@ def test_a_renewed_license_begins_today_or_when_the_old_one_was_over(wished: dat
     assert told.value.reason == "BAD_VALID_FROM"
 
 
+def test_a_renewed_license_does_not_begin_before_the_one_before_did() -> None:
+    first = TODAY + timedelta(days=1)  # the clock was set back since
+    before = replace(BEFORE, valid_from=first, valid_to=date(2026, 12, 31))
+    assert succeeding(before, order("years"), Act.RENEW, None, TODAY)[0] == first
+    assert wrong(succeeding, before, told_by_field(TODAY), Act.RENEW, None, TODAY) == [
+        "fields.KZ_JZRQ"
+    ]
+
+
+def told_by_field(first: date) -> Order:
+    """An order whose field says the first day."""
+    plain = order("years")
+    rule = replace(plain.type.validity, from_field="KZ_JZRQ")
+    kind = replace(plain.type, validity=rule)
+    return replace(plain, type=kind, fields={**plain.fields, "KZ_JZRQ": first.isoformat()})
+
+
 def test_a_renewed_license_ends_later_than_before() -> None:
     for until in ("2026-12-31", "2020-01-01"):
         assert wrong(lambda: renewed(rule="until", until=until)) == ["fields.KZ_JZRQ"]  # noqa: B023

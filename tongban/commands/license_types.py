@@ -157,8 +157,20 @@ def put(
             etag=etag,
             request_id=request_id,
         )
-        made = client.licenses.PutLicenseType(request, timeout=client.timeout).license_type
-        _print_type(made, as_json)
+        answer = client.licenses.PutLicenseType(request, timeout=client.timeout)
+        if as_json:
+            print_json({**plain(answer.license_type), "doubled": answer.doubled})
+            return
+        _print_type(answer.license_type, as_json)
+        if answer.doubled:
+            out.print(
+                say(
+                    f"{answer.doubled} values stand on several licenses in force: those stay, and "
+                    "keep them in their next versions; no other license takes one",
+                    f"有 {answer.doubled} 个值出现在多件有效证照上：这些证照照常有效，更正、"
+                    "换发时可保留原值；其他证照不能再使用",
+                )
+            )
 
 
 def _print_type(found: pb.LicenseType, as_json: bool) -> None:

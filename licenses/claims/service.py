@@ -1,0 +1,56 @@
+"""What only one license in force may have: claimed when one is reserved, counted of a new rule.
+
+By the rules of the newest version of a type, whichever version a batch was begun with.
+"""
+
+from __future__ import annotations
+
+from licenses.claims import store
+from licenses.claims.model import claimed, claims_of
+from licenses.holder_index import HolderIndex
+from licenses.model import License, Origin
+from licenses.types.model import LicenseType, TypeVersion
+from licenses.types.service import Types
+from runtime.clock import Clock, china_date
+from runtime.database import UnitOfWork
+
+
+class Claims:
+    """The use cases of claims."""
+
+    def __init__(self, types: Types, index: HolderIndex, clock: Clock) -> None:
+        self._types = types
+        self._index = index
+        self._clock = clock
+
+    def claim(self, work: UnitOfWork, license_: License, before: License | None) -> None:
+        """Claim for a license; `before` is the version whose place it takes.
+
+        Raises AlreadyExists (HOLDER_HAS_ONE, VALUE_IN_FORCE).
+        """
+        newest = self._types.newest(f"licenseTypes/{license_.type_id}")
+        kind = newest.type
+        if not (_has_rules(kind) or license_.origin is Origin.PAPER):
+            return
+        store.keep(work.session, kind, newest.version, self._index)
+        taken = store.take(
+            work.session,
+            license_,
+            claims_of(kind, license_.holders, license_.metadata),
+            self._index,
+            china_date(self._clock.now()),
+            before and store.Before.of(kind, before),
+        )
+        if taken:
+            raise claimed(taken)
+
+    def doubled(self, work: UnitOfWork, made: TypeVersion) -> int:
+        """How many values, or holders, stand on several licenses against a version's rules."""
+        if not _has_rules(made.type):
+            return 0
+        store.keep(work.session, made.type, made.version, self._index)
+        return store.doubled(work.session, made.type.id, china_date(self._clock.now()))
+
+
+def _has_rules(kind: LicenseType) -> bool:
+    return bool(kind.only_one or kind.unique)
