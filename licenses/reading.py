@@ -15,7 +15,7 @@ from licenses.held import is_holder, license_not_found
 from licenses.holder_index import HolderIndex
 from licenses.holders import check_identified
 from licenses.lists import store as lists
-from licenses.model import NEVER_IN_FORCE, License, LicenseFormat
+from licenses.model import NEVER_IN_FORCE, Act, License, LicenseFormat
 from licenses.texts import NAME_LIMIT, check_text, search_key, text_problem
 from runtime import names
 from runtime.clock import Clock
@@ -63,6 +63,16 @@ class Reading:
         license_ = self._find(name)
         if license_.issuer != principal.department:
             raise license_not_found()
+        return license_
+
+    def began(self, license_: License) -> License:
+        """The version with which its holders came to hold it: the first, or a transferred one."""
+        with self._database.reading() as session:
+            while license_.act is not Act.TRANSFER:
+                before = store.license_by_id(session, license_.predecessor)
+                if before is None:
+                    break
+                license_ = before
         return license_
 
     def issued(

@@ -118,6 +118,8 @@ class Successions:
             ),
             today,
         )
+        if act is Act.CORRECT and wish.holders:
+            _check_same_persons(self._reading.began(before), wish)
         _check_holders(before, newest.type, act, wish)
         _check_change(before, order, act, wish)
         if act is Act.TRANSFER and is_expired(before.valid_to, self._clock.now()):
@@ -165,16 +167,8 @@ def _fields(before: License, wish: Wish) -> dict[str, str]:
 
 def _check_holders(before: License, kind: LicenseType, act: Act, wish: Wish) -> None:
     """Only what its type says goes to another holder, and nobody's picture goes with it."""
-    known = {(one.name, one.code) for one in before.holders}
-    others = [one for one in wish.holders if one[1] not in {code for _, code in known}]
-    if act is Act.CORRECT and any(name not in {each for each, _ in known} for name, _ in others):
-        raise InvalidArgument(
-            "a correction changes the name or the number of a holder, and not both: that would be "
-            "another holder, to whom a license is transferred, or issued",
-            reason="OTHER_HOLDER",
-            message_zh="更正只能改持证主体的名称或号码之一，两者都改即为另一主体：请办理转移或另行签发",
-            violations=[FieldViolation("holder_code", "of another holder")],
-        )
+    known = {one.code for one in before.holders}
+    others = [code for _, code in wish.holders if code not in known]
     if act is Act.TRANSFER and not kind.transferable:
         raise FailedPrecondition(
             "licenses of this type are not transferred (`transferable` of the type): cancel this "
@@ -197,6 +191,22 @@ def _check_holders(before: License, kind: LicenseType, act: Act, wish: Wish) -> 
             reason="PICTURES_OF_OTHER_HOLDER",
             message_zh=f"持证主体或其号码变更须重新提交照片：{'、'.join(missing)}",
             violations=[FieldViolation(f"pictures.{one}", "of the new holder") for one in missing],
+        )
+
+
+def _check_same_persons(began: License, wish: Wish) -> None:
+    """However often it is corrected, a license stays with the person it began with."""
+    names = {one.name for one in began.holders}
+    codes = {one.code for one in began.holders}
+    if any(name not in names and code not in codes for name, code in wish.holders):
+        raise InvalidArgument(
+            "corrections change the name or the number of a holder, and not both, neither at once "
+            "nor one after the other: that would be another holder, to whom a license is "
+            "transferred, or issued",
+            reason="OTHER_HOLDER",
+            message_zh="更正只能改持证主体的名称或号码之一，两者都改（含先后分别更正）即为另一主体："
+            "请办理转移或另行签发",
+            violations=[FieldViolation("holder_code", "of another holder")],
         )
 
 

@@ -338,9 +338,17 @@ def test_a_correction_makes_nobody_else_the_holder(simulation: Simulation) -> No
             first.name, Act.CORRECT, Wish(holders=[("钱示例", other)]), a_request("typo-2")
         )
     assert told.value.reason == "OTHER_HOLDER"
+    # Nor one step after the other.
     name = first.holders[0].name
-    for id_, wish in (("typo-3", (name, other)), ("typo-4", ("钱示例", other))):
-        first = simulation.process.succeed(
-            first.name, Act.CORRECT, Wish(holders=[wish]), a_request(id_)
+    first = simulation.process.succeed(
+        first.name, Act.CORRECT, Wish(holders=[(name, other)]), a_request("typo-3")
+    )
+    with pytest.raises(InvalidArgument) as told:
+        simulation.process.succeed(
+            first.name, Act.CORRECT, Wish(holders=[("钱示例", other)]), a_request("typo-4")
         )
-    assert [(one.name, one.code) for one in first.holders] == [("钱示例", other)]
+    assert told.value.reason == "OTHER_HOLDER"
+    back = simulation.process.succeed(
+        first.name, Act.CORRECT, Wish(holders=[("钱示例", number)]), a_request("typo-5")
+    )
+    assert [(one.name, one.code) for one in back.holders] == [("钱示例", number)]
