@@ -20,16 +20,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, Protocol
 
 from fontTools.ttLib import TTFont
 
-from licenses.pages import fallback, truetype
+from licenses.pages import bidi, fallback, truetype
 from licenses.pages.shaping import Unit, parse_key, run_length, shape
-from licenses.pages.sources import BROKEN_FONT, UNITS, Source, compile_glyph, sans, serif
+from licenses.pages.sources import BROKEN_FONT, UNITS, Source, compile_glyph, even, sans, serif
 from licenses.pages.truetype import Glyph
 from runtime.errors import InvalidArgument
 
@@ -203,6 +203,27 @@ def units(text: str, name: str) -> tuple[Unit, ...]:
     if missing:
         raise _missing(*missing)
     return tuple(found)
+
+
+def directed(found: Sequence[Unit], *, leftwards: bool) -> tuple[Unit, ...]:
+    """The units of a paragraph with their levels; a bracket that runs to the left is turned."""
+    if not leftwards and not any(unit.leftwards for unit in found):
+        return tuple(found)
+    known = bidi.levels([unit.text for unit in found], leftwards=leftwards)
+    return tuple(
+        replace(_turned(unit) if level % 2 else unit, level=level)
+        for unit, level in zip(found, known, strict=True)
+    )
+
+
+def _turned(unit: Unit) -> Unit:
+    """A bracket as the other one of its pair is drawn: the text stays what it is."""
+    other = bidi.MIRRORED.get(unit.text)
+    source = _built_in(unit.face).source
+    glyph = source.glyph(ord(other)) if other else None
+    if glyph is None:
+        return unit
+    return replace(unit, shapes=(f"{unit.text}\0{glyph},0,0@{even(unit.width * 1000)}",))
 
 
 def _shaped(run: str, bold: bool) -> tuple[Unit, ...] | None:

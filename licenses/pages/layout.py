@@ -14,11 +14,12 @@ Invariants:
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from licenses.pages.fonts import units
+from licenses.pages.bidi import order
+from licenses.pages.fonts import directed, units
 from licenses.pages.model import BLACK, Box, Color, Text
 from licenses.pages.shaping import Unit, is_complex, is_stacked
 from runtime.errors import InvalidArgument
@@ -82,9 +83,8 @@ class Lines:
 
     @property
     def leftwards(self) -> bool:
-        """Whether it is read from right to left: its first letter that has a direction says it."""
-        units = (unit for row in self.rows for unit in row)
-        return next((one.leftwards for one in units if one.text[0].isalpha()), False)
+        """Whether it is read from right to left."""
+        return _runs_left(unit for row in self.rows for unit in row)
 
     def height(self, leading: float) -> float:
         """From the top of the first line to the bottom of the last, mm."""
@@ -169,7 +169,14 @@ def break_lines(text: str, width: float, style: Style, size: float) -> Lines:
 
 
 def _paragraphs(text: str, style: Style) -> list[tuple[Unit, ...]]:
-    return [units(paragraph, style.font) for paragraph in text.split("\n")]
+    found = [units(paragraph, style.font) for paragraph in text.split("\n")]
+    leftwards = _runs_left(unit for own in found for unit in own)
+    return [directed(own, leftwards=leftwards) for own in found]
+
+
+def _runs_left(found: Iterable[Unit]) -> bool:
+    """Whether a text is read from right to left: its first letter says it."""
+    return next((one.leftwards for one in found if one.text[0].isalpha()), False)
 
 
 def _broken(
@@ -289,7 +296,7 @@ def place(lines: Lines, box: Box, style: Style, shared: Shared = NOT_SHARED) -> 
         indent = {"center": (width - natural) / 2, "right": width - natural}.get(align, 0.0)
         baseline = y + slack + (number * step + ascent) * lines.size
         exact = bool(lines.spacing) or style.align == "spread"
-        places = _places(row, steps, x + indent, lines.leftwards)
+        places = _places(row, steps, x + indent)
         found += _set_row(row, steps, places, baseline, lines.size, style, exact, own)
     return found
 
@@ -322,7 +329,7 @@ def _set_row(
             end < len(row)
             and row[end].face == unit.face
             and not (unit.leftwards or row[end].leftwards)
-            and places[end] > places[end - 1]
+            and abs(places[end] - places[end - 1] - steps[end - 1]) < _SLACK
         ):
             end += 1
         group = row[at:end]
@@ -346,36 +353,10 @@ def _set_row(
     return found
 
 
-def _places(row: Sequence[Unit], steps: Sequence[float], x: float, leftwards: bool) -> list[float]:
-    """Where each unit starts: runs to the left are laid down backwards.
-
-    Of a text that is read from right to left the runs themselves follow each other to the left
-    (UAX #9, for numbers and words of other scripts in it).
-    """
+def _places(row: Sequence[Unit], steps: Sequence[float], x: float) -> list[float]:
+    """Where each unit starts."""
     places = [0.0] * len(row)
-    runs = _runs(row, leftwards)
-    for start, end, backwards in reversed(runs) if leftwards else runs:
-        for i in reversed(range(start, end)) if backwards else range(start, end):
-            places[i] = x
-            x += steps[i]
+    for at in order([unit.level for unit in row]):
+        places[at] = x
+        x += steps[at]
     return places
-
-
-def _runs(row: Sequence[Unit], leftwards: bool) -> list[tuple[int, int, bool]]:
-    """From and to of what has one direction, and whether that is to the left."""
-    ways = [unit.leftwards if unit.leftwards or unit.text[0].isalnum() else None for unit in row]
-    known = [leftwards if way is None else way for way in ways]
-    before = leftwards
-    for at, way in enumerate(ways):
-        if way is None:  # what has no direction goes with its neighbours where they agree
-            after = next((later for later in ways[at + 1 :] if later is not None), leftwards)
-            known[at] = before if before == after else leftwards
-        else:
-            before = way
-    found: list[tuple[int, int, bool]] = []
-    for at, way in enumerate(known):
-        if found and found[-1][2] == way:
-            found[-1] = (found[-1][0], at + 1, way)
-        else:
-            found.append((at, at + 1, way))
-    return found

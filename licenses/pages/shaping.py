@@ -8,7 +8,7 @@ Invariants:
 - `Unit.shapes` has one key a character. A key is a character, or a character, NUL and what to draw
   for it: `glyph,x,y` parted by `;` and the advance behind `@`; nothing behind NUL draws nothing.
 - Arabic script runs to the left, and a text that begins with it is read from right to left, its
-  numbers and words of other scripts each from the left (UAX #9, without its embeddings).
+  numbers and words of other scripts each from the left (`bidi`).
 - Mongolian lies on its side in a horizontal line, as it does wherever lines are horizontal.
 """
 
@@ -37,13 +37,17 @@ _JOINING = frozenset("\u200c\u200d\u202f")
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What is set as one: its characters, the face that has it, its advance in ems."""
+    """What is set as one: its characters, the face that has it, its advance in ems.
+
+    `level`: its direction within its paragraph (`bidi.levels`).
+    """
 
     text: str
     face: str
     width: float
     shapes: tuple[str, ...] = ()
     leftwards: bool = False
+    level: int = 0
 
 
 def is_complex(character: str) -> bool:

@@ -20,7 +20,7 @@ from licenses.pages.png import ofd_to_png, pdf_to_png
 from licenses.pages.samples import sample_values
 from licenses.pages.template import lay_out, load
 from runtime.errors import InvalidArgument
-from tests.builders.license_pages import a_font, difference, in_html, in_pdf
+from tests.builders.license_pages import a_font, difference, in_html, in_model, in_pdf
 from tests.builders.pages import CREATED
 
 NAMES = {
@@ -87,6 +87,50 @@ def test_arabic_script_runs_to_the_left_inside_a_line() -> None:
     first, *letters, last = [item.x for item in items]
     assert letters == sorted(letters, reverse=True)
     assert first < min(letters) < max(letters) < last
+
+
+ABC = "\u0626\u0627\u0628"  # three letters of Uyghur
+CBA = ABC[::-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "seen", "turned"),
+    [
+        (f"{ABC} (12)", f")12( {CBA}", "()"),
+        (f"{ABC}\uff08接续页\uff09", f"\uff09接续页\uff08{CBA}", "\uff08\uff09"),
+        (f"{ABC} 12-34 《{ABC}》", f"》{CBA}《 34-12 {CBA}", "《》"),
+        # Within Chinese; a number goes with the word before it, as in every browser.
+        (f"示例 {ABC} 12 (示例)", f"示例 12 {CBA} (示例)", ""),
+        (f"示例 ({ABC} [{ABC}]) 号", f"示例 (]{CBA}[ {CBA}) 号", "[]"),
+    ],
+)
+def test_brackets_and_numbers_stand_where_they_are_read(text: str, seen: str, turned: str) -> None:
+    document = page(text)
+    placed = in_model(document)
+    assert "".join(c for c, _, _ in placed) == text.replace(" ", "")
+    in_order = sorted(placed, key=lambda one: one[1])
+    assert "".join(c for c, _, _ in in_order) == seen.replace(" ", "")
+    # Drawn as the other one of its pair, and nothing else is.
+    items = [i for i in document.pages[0].items if isinstance(i, Text)]
+    drawn = [i.text for i in items if i.shapes and not i.text.isalpha()]
+    assert "".join(drawn) == turned
+    assert (
+        max(
+            difference(
+                pdf_to_png(write_pdf(document), 1, 72), ofd_to_png(write_ofd(document), 1, 72)
+            )
+        )
+        < 1
+    )
+
+
+def test_a_bracket_is_known_by_its_other_one_on_another_line() -> None:
+    items = xs(f"{ABC} ({ABC} 12 {ABC} {ABC} {ABC}) {ABC}", (10, 10, 24, 60), 9)
+    rows = sorted({item.y for item in items})
+    assert len(rows) > 1
+    brackets = [item for item in items if item.text in "()"]
+    assert len({item.y for item in brackets}) == 2
+    assert all(item.shapes for item in brackets)
 
 
 def test_tibetan_breaks_after_its_syllables_only() -> None:
