@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import date
 
 from licenses.model import BETWEEN, Holder, Order
-from licenses.pages.photographs import prepared
+from licenses.pages.photographs import prepared, upright_size
 from licenses.pages.pictures import checked
 from licenses.pages.sheets import Template
 from licenses.scans import scan_problem
@@ -171,9 +171,10 @@ def _pictures(order: Order, wrong: list[FieldViolation]) -> dict[str, str]:
         try:
             size = checked(data, f"pictures.{one.code}")  # bounded before it is decoded
         except InvalidArgument as error:
-            wrong.append(FieldViolation(f"pictures.{one.code}", error.message))
+            place = f"pictures.{one.code}"
+            wrong.append(FieldViolation(place, error.message.removeprefix(f"{place}: ")))
         else:
-            problem = size_problem(one, size)
+            problem = size_problem(one, upright_size(data, size))
             if problem:
                 wrong.append(FieldViolation(f"pictures.{one.code}", problem))
         found[one.code] = _hash(data)
@@ -221,7 +222,8 @@ def _paper_problems(order: Order) -> list[FieldViolation]:
             FieldViolation("paper.scans", f"together more than {ENCLOSED_LIMIT >> 20} MiB")
         )
     for number, scan in enumerate(paper.scans):
-        problem = scan_problem(scan)
+        first = paper.scans.index(scan)
+        problem = scan_problem(scan) if first == number else f"paper.scans[{first}] once more"
         if problem:
             wrong.append(FieldViolation(f"paper.scans[{number}]", problem))
     return wrong

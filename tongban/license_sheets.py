@@ -81,6 +81,8 @@ class Sheet:
         #: Why a row could not be sent: what a stream raises is lost to who reads the answer.
         self.problem: DomainError | None = None
         self._columns = self._understood()
+        #: By the file of a scan, the line that named it, and that line's key.
+        self._scans: dict[Path, tuple[int, str]] = {}
 
     def _understood(self) -> dict[str, str]:
         """What each heading stands for; "" for a column of results."""
@@ -110,6 +112,7 @@ class Sheet:
 
     def rows(self) -> Iterator[pb.IssueBatchRow]:
         """The rows as they are sent; `problem` is what stopped them."""
+        self._scans.clear()
         try:
             for line in self.lines:
                 yield self._row(line)
@@ -158,20 +161,41 @@ class Sheet:
             row.paper.number = by_code.get("paper_number", "")
             row.paper.issue_date = by_code.get("paper_date", "")
             names = (one.strip() for one in _BETWEEN.split(by_code.get("scans", "")))
-            row.paper.scans.extend(
-                self._file(line, "scans", name, GREATEST_SCAN) for name in names if name
-            )
+            row.paper.scans.extend(self._scan(line, row.row_key, name) for name in names if name)
         return row
 
+    def _scan(self, line: Row, key: str, name: str) -> bytes:
+        """A scan shows one paper: on a second license it would be another one's."""
+        data = self._file(line, "scans", name, GREATEST_SCAN)
+        first, its_key = self._scans.setdefault(
+            (self.path.parent / name).resolve(), (line.line, key)
+        )
+        if first != line.line and not (key and key == its_key):
+            raise _file_refused(
+                line,
+                "scans",
+                "SCAN_TWICE",
+                f"{name} is the scan of line {first}, too: give each paper its own",
+                f"{name} 已是第 {first} 行的扫描件：请为每件纸质证照提供各自的扫描件",
+            )
+        return data
+
     def _file(self, line: Row, code: str, name: str, greatest: int) -> bytes:
+        """A file of the sheet's folder: whoever wrote the sheet names no other of the reader's."""
+        folder, path = self.path.parent.resolve(), (self.path.parent / name).resolve()
+        if not path.is_relative_to(folder):
+            raise _file_refused(
+                line,
+                code,
+                "FILE_ELSEWHERE",
+                f"{name} does not lie in the sheet's folder: put it there, and name it from there",
+                f"{name} 不在表格所在的文件夹内：请放入该文件夹并按相对路径填写",
+            )
         try:
-            return read_file(self.path.parent / name, greatest=greatest)
+            return read_file(path, greatest=greatest)
         except InvalidArgument as error:
-            raise InvalidArgument(
-                f"line {line.line}, {code}: {error.message}",
-                reason=error.reason,
-                message_zh=f"第 {line.line} 行，{code}：{error.message_zh}",
-                violations=[FieldViolation(f"line {line.line}", f"{code} is no readable file")],
+            raise _file_refused(
+                line, code, error.reason, error.message, error.message_zh
             ) from error
 
     def with_results(
@@ -192,6 +216,17 @@ class Sheet:
         return table(suffix, headings, rows, title=self._kind.display_name)
 
 
+def _file_refused(
+    line: Row, code: str, reason: str, message: str, message_zh: str
+) -> InvalidArgument:
+    return InvalidArgument(
+        f"line {line.line}, {code}: {message}",
+        reason=reason,
+        message_zh=f"第 {line.line} 行，{code}：{message_zh}",
+        violations=[FieldViolation(f"line {line.line}", f"{code} names no file to take")],
+    )
+
+
 def _plain(cells: Mapping[str, str]) -> dict[str, str]:
     return {heading: plain_cell(cell) for heading, cell in cells.items()}
 
@@ -202,14 +237,19 @@ def results_alone(results: Iterable[pb.IssueBatchResult], *, suffix: str = ".csv
     return table(suffix, ["number", "row_key", *RESULTS], rows, title="results")
 
 
+def unsaid(message: str, violations: Iterable[str]) -> list[str]:
+    """Of what is wrong with a row, what its message does not say by itself."""
+    return [one for one in violations if one not in message]
+
+
 def _told(one: pb.IssueBatchResult) -> dict[str, str]:
-    wrong = "; ".join(one.violations)
+    said = one.message_zh or one.message
     return {
         "result_state": _STATES.get(one.state, ""),
         "result_license": one.license,
         "result_identifier": one.license_identifier,
         "result_reason": one.reason,
-        "result_message": f"{one.message_zh or one.message} {wrong}".strip(),
+        "result_message": " ".join((said, *unsaid(said, one.violations))).strip(),
     }
 
 

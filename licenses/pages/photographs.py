@@ -39,6 +39,8 @@ _TURNS: Final = {
     7: Pillow.Transpose.TRANSVERSE,
     8: Pillow.Transpose.ROTATE_90,
 }
+#: Those that make its width its height.
+_LYING: Final = frozenset(turn for told, turn in _TURNS.items() if told >= 5)
 #: Of width to height, against the place on the page.
 _MOST_STRETCH: Final = 2.0
 
@@ -73,13 +75,25 @@ def prepared(data: bytes, box: Box, field: str) -> bytes:
     return _written(_shrunk(image, box))
 
 
+def upright_size(data: bytes, size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of a picture that can be decoded, as `prepared` turns it."""
+    with Pillow.open(BytesIO(data), formats=("PNG", "JPEG")) as opened:
+        lies = _turn(opened) in _LYING
+    return (size[1], size[0]) if lies else size
+
+
 def _upright(image: Any) -> Any:
-    """Turned as its camera says; notes that cannot be read say nothing."""
-    try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION))
-    except (OSError, ValueError, TypeError, SyntaxError, KeyError, struct.error):
-        turn = None
+    """Turned as its camera says."""
+    turn = _turn(image)
     return image if turn is None else image.transpose(turn)
+
+
+def _turn(image: Any) -> Pillow.Transpose | None:
+    """What its camera says; notes that cannot be read say nothing."""
+    try:
+        return _TURNS.get(image.getexif().get(_ORIENTATION))
+    except (OSError, ValueError, TypeError, SyntaxError, KeyError, struct.error):
+        return None
 
 
 def _contrast(image: Any) -> int:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pypdfium2
 import pytest
 from PIL import Image
 
+from licenses.model import Order, Paper
 from licenses.pages.pictures import checked
 from licenses.scans import SCAN_LIMIT, scan_problem
 from runtime.errors import InvalidArgument
+from tests.builders.license_samples import Sample
+from tests.builders.licenses import an_order, validated
 
 _new_pdf: Any = pypdfium2.PdfDocument.new  # only partly typed
 
@@ -89,3 +94,44 @@ def test_a_scan_that_does_not_is_refused_in_words(scan: bytes, told: str) -> Non
 def test_a_picture_of_many_passes_is_no_field_either() -> None:
     with pytest.raises(InvalidArgument, match="passes"):
         checked(many_passes(200), "KZ_ZP")
+
+
+def photograph(size: tuple[int, int], told: int) -> bytes:
+    notes = Image.Exif()
+    notes[0x0112] = told
+    out = io.BytesIO()
+    Image.effect_noise(size, 90).save(out, "JPEG", exif=notes)
+    return out.getvalue()
+
+
+def wrong(order: Order, **changes: Any) -> dict[str, str]:
+    """What is refused of an order, by field."""
+    try:
+        validated(replace(order, **changes))
+    except InvalidArgument as error:
+        return {one.field: one.description for one in error.violations}
+    return {}
+
+
+def test_the_least_size_is_that_of_the_picture_as_it_is_turned() -> None:
+    order = Sample("driving-licence").order()  # asks for 100x120
+    for size, told, is_good in (
+        ((120, 100), 6, True),
+        ((120, 100), 1, False),
+        ((100, 120), 1, True),
+        ((100, 120), 6, False),
+    ):
+        found = wrong(order, pictures={"KZ_ZP": photograph(size, told)})
+        assert ("pictures.KZ_ZP" not in found) == is_good, (size, told)
+
+
+def test_what_is_wrong_with_a_picture_says_its_field_once() -> None:
+    order = Sample("driving-licence").order()
+    found = wrong(order, pictures={"KZ_ZP": b"no picture"})
+    assert "KZ_ZP" not in found["pictures.KZ_ZP"]
+
+
+def test_one_scan_is_one() -> None:
+    paper = Paper(number="示01", issue_date=date(2010, 5, 1), scans=(picture(), pdf(), picture()))
+    found = wrong(an_order(valid_from=date(2010, 5, 1)), paper=paper)
+    assert found == {"paper.scans[2]": "paper.scans[0] once more"}

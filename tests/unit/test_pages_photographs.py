@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from licenses.pages.photographs import prepared
+from licenses.pages.photographs import prepared, upright_size
 from runtime.errors import InvalidArgument
 
 PLACE = (10.0, 10.0, 26.0, 32.0)
@@ -45,6 +45,14 @@ def test_a_camera_s_notes_and_what_follows_the_picture_are_left_out() -> None:
     for hidden in (b"EXAMPLE MAKER", b"a remark", b"script", b"Exif"):
         assert hidden in sent
         assert hidden not in kept
+
+
+@pytest.mark.parametrize("told", [1, 3, 6, 8])
+def test_the_size_that_is_asked_of_a_picture_is_that_of_the_turned_one(told: int) -> None:
+    notes = Image.Exif()
+    notes[0x0112] = told
+    size = upright_size(written(portrait((110, 90)), exif=notes), (110, 90))
+    assert size == ((90, 110) if told in (6, 8) else (110, 90))
 
 
 def test_a_picture_is_turned_as_its_camera_says() -> None:

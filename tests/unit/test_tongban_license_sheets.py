@@ -218,3 +218,38 @@ def test_a_paper_license_is_named_by_its_number_day_and_the_files_of_its_scans(
     assert not other.HasField("paper")
     with pytest.raises(InvalidArgument, match="line 2, scans"):
         read(tmp_path, "holder_name,holder_code,scans\n甲,1,c.pdf\n")
+
+
+def test_a_sheet_names_files_of_its_own_folder_only(tmp_path: Path) -> None:
+    folder = tmp_path / "sheet"
+    (folder / "scans").mkdir(parents=True)
+    for path in (tmp_path / "private.pdf", folder / "scans" / "a.pdf"):
+        path.write_bytes(b"%PDF-1")
+    (folder / "linked.pdf").symlink_to(tmp_path / "private.pdf")
+    head = "holder_name,holder_code,scans\n甲,1,"
+    (row,) = read(folder, f"{head}scans/a.pdf\n")
+    assert list(row.paper.scans) == [b"%PDF-1"]
+    for name in (tmp_path / "private.pdf", "../private.pdf", "linked.pdf"):
+        with pytest.raises(InvalidArgument) as caught:
+            read(folder, f"{head}{name}\n")
+        assert caught.value.reason == "FILE_ELSEWHERE"
+
+
+def test_a_scan_is_one_paper_s(tmp_path: Path) -> None:
+    """On a second license it would show another holder's."""
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1")
+    head = "holder_name,holder_code,scans,row_key\n甲,1,a.pdf,one\n"
+    with pytest.raises(InvalidArgument, match="line 3, scans") as caught:
+        read(tmp_path, f"{head}乙,2,./a.pdf,two\n")
+    assert caught.value.reason == "SCAN_TWICE"
+    assert len(read(tmp_path, f"{head}甲,1,a.pdf,one\n")) == 2
+
+
+def test_what_is_wrong_with_a_row_is_said_once(tmp_path: Path) -> None:
+    result = pb.IssueBatchResult(
+        message="the days of the license do not fit: valid_from: more than a year ahead",
+        violations=["valid_from: more than a year ahead", "serial: 1 to 30 digits"],
+    )
+    (told,) = csv.DictReader(io.StringIO(results_alone([result]).decode("utf-8-sig")))
+    assert told["result_message"].count("more than a year ahead") == 1
+    assert told["result_message"].endswith("serial: 1 to 30 digits")

@@ -33,7 +33,14 @@ from tongban.console import (
     with_example,
 )
 from tongban.files import check_new, check_target, read_file, write_file, write_new
-from tongban.license_sheets import Sheet, empty_csv, empty_xlsx, results_alone, state_word
+from tongban.license_sheets import (
+    Sheet,
+    empty_csv,
+    empty_xlsx,
+    results_alone,
+    state_word,
+    unsaid,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -354,11 +361,16 @@ def _print_results(found: list[pb.IssueBatchResult]) -> None:
                 state_word(one.state),
                 one.license,
                 one.reason,
-                "; ".join((say(one.message, one.message_zh), *one.violations)).strip("; "),
+                _wrong(one),
             )
             for one in found
         ],
     )
+
+
+def _wrong(one: pb.IssueBatchResult) -> str:
+    said = say(one.message, one.message_zh)
+    return "; ".join((said, *unsaid(said, one.violations))).strip("; ")
 
 
 def _tell(client: Client, one: pb.IssueBatch, to: Path, as_json: bool) -> None:
