@@ -39,7 +39,7 @@ class Claims:
             claims_of(kind, license_.holders, license_.metadata),
             self._index,
             china_date(self._clock.now()),
-            before and store.Before.of(kind, before),
+            store.Before.of(kind, before) if before else None,
         )
         if taken:
             raise claimed(taken)

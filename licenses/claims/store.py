@@ -197,7 +197,7 @@ def doubled(session: Session, type_id: str, today: str) -> int:
             col(ClaimRow.valid_to) >= today,
             LicenseRow.state != LicenseState.ISSUING.value,
         )
-        .group_by(ClaimRow.what, ClaimRow.value_index)
+        .group_by(col(ClaimRow.what), col(ClaimRow.value_index))
         .having(sa.func.count() > 1)
         .subquery()
     )
