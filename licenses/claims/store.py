@@ -2,7 +2,8 @@
 
 1. A claim is kept as a keyed index (`HolderIndex`), never as it is.
 2. It is refused where another license has it that is not over, or is valid on one of its days: so
-   two are never in force on one day, whatever the clock said when they were made.
+   two are never in force on one day, whatever the clock said when they were made. What is over
+   itself is refused nothing but the number of a paper of those days.
 3. A version and the one before it have theirs beside each other; with a license's end its own are
    gone (`licenses.store.move`), in the transaction of the change of state.
 4. What several had before there was a rule stays theirs: a version keeps what the one before it
@@ -21,7 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
-from licenses.claims.model import Claim, claims_of
+from licenses.claims.model import PAPER, Claim, claims_of
 from licenses.holder_index import HolderIndex
 from licenses.model import License, LicenseState
 from licenses.store import LicenseRow, Table, license_of
@@ -93,7 +94,8 @@ def take(
                 continue
             if before is not None and is_kept and _meet(row, *_days(before.license)):
                 continue
-            if last >= today and (row.valid_to >= today or _meet(row, first, last)):
+            in_force = last >= today and row.valid_to >= today
+            if in_force or (_meet(row, first, last) and (last >= today or what == PAPER)):
                 return what
         session.add(
             ClaimRow(

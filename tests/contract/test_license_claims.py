@@ -217,6 +217,18 @@ def test_one_paper_of_an_issuer_is_made_electronic_once(database: Database) -> N
     assert add(database, from_paper(3, 2, "示人社就字第000124号"), kind) == ""
 
 
+def test_a_paper_that_is_over_is_made_electronic_once_too(database: Database) -> None:
+    def over(number: int, year: int) -> License:
+        days = {"valid_from": date(year, 1, 1), "valid_to": date(year, 12, 31)}
+        plain = a_card(number, number, **days)
+        return replace(plain, metadata={**plain.metadata, "KZ_YZZBH": "第12号"})
+
+    kind = a_type()
+    assert add(database, over(1, 2009), kind) == ""
+    assert add(database, over(2, 2009), kind) == "paper.number"
+    assert add(database, over(3, 2010), kind) == ""  # numbered anew each year
+
+
 @pytest.mark.parametrize(
     "typed", ["990101-001001-GB00100", "990101 001001 gb00100", "\uff08990101\uff09001001GB00100"]
 )

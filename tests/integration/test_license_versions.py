@@ -271,7 +271,7 @@ async def test_as_many_scans_as_may_be_are_sealed_in_every_form(node: LicenseNod
         head + random.randbytes(2**21 - len(head)).hex()[: 2**21 - len(head)].encode()
         for _ in range(4)
     ]
-    license_ = await issue(node, paper=from_paper(scans=scans), serial="13")
+    license_ = await issue(node, paper=from_paper(scans=scans, number="第13号"), serial="13")
     assert license_.state == pb.LICENSE_STATE_ACTIVE
     paper = from_paper(scans=[*scans, a_picture()])
     error = await refused(node.issuer.licenses.IssueLicense(issue_request(paper=paper)))
