@@ -24,7 +24,7 @@ _ANSWERED = frozenset(
     {"OK", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "ALREADY_EXISTS", "OUT_OF_RANGE", "ABORTED",
      "CANCELLED"}
 )  # fmt: skip
-_STREAMS = frozenset(
+STREAMS = frozenset(
     {"Subscribe", "BatchQuery", "DownloadPart", "Publish", "StreamSealDocument", "Watch",
      "StreamVerifyDocument", "BatchSealDocuments", "CreateIssueBatch"}
 )  # fmt: skip
@@ -109,7 +109,7 @@ def _outcome(code: str) -> int:
 
 
 def _is_stream(method: str) -> bool:
-    return method.rpartition("/")[2] in _STREAMS
+    return method.rpartition("/")[2] in STREAMS
 
 
 def _bad_span() -> InvalidArgument:
