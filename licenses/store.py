@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import TypeAlias
 
@@ -27,6 +27,8 @@ from runtime.database import REQUEST_ID_LIMIT, UtcDateTime
 
 TABLES = registry()
 Reads: TypeAlias = Session  # what a question is asked in
+#: Ids in one statement.
+_AT_ONCE = 500
 BIG_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 #: Ordered by code point in every database.
 _KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -239,6 +241,15 @@ def license_by_id(session: Session, license_id: str, *, lock: bool = False) -> L
     statement = select(LicenseRow).where(LicenseRow.id == license_id)
     row = session.exec(statement.with_for_update() if lock else statement).first()
     return None if row is None else license_of(row)
+
+
+def licenses_by_id(session: Session, ids: Sequence[str]) -> list[License]:
+    """Those of some licenses that there are, in the order of their ids as they are given."""
+    found: dict[str, License] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        some = select(LicenseRow).where(col(LicenseRow.id).in_(ids[start : start + _AT_ONCE]))
+        found |= {row.id: license_of(row) for row in session.exec(some)}
+    return [found[one] for one in dict.fromkeys(ids) if one in found]
 
 
 def license_by_identifier(session: Session, identifier: str) -> License | None:

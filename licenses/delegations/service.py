@@ -110,11 +110,7 @@ class Delegating:
         if store.end(work.session, found.id, now):
             found = replace(found, end_time=now)
             presentations.end_delegated(work.session, found.id)
-            mine = [
-                license_
-                for one in found.licenses
-                if (license_ := licenses.license_by_id(work.session, one.rpartition("/")[2]))
-            ]
+            mine = licenses.licenses_by_id(work.session, _ids_of(found))
             self._record(work, "delegation_ended", found, mine, principal)
         return store.described(work.session, [found])[0]
 
@@ -143,11 +139,9 @@ class Delegating:
             if found is None or not is_agent(found, agent_code) or not found.is_open(now):
                 raise delegation_not_found()
             mine = [
-                license_
-                for one in found.licenses
-                if (license_ := licenses.license_by_id(work.session, one.rpartition("/")[2]))
-                and license_.state not in NEVER_IN_FORCE
-                and held.is_holder(license_, found.grantor_code)
+                one
+                for one in licenses.licenses_by_id(work.session, _ids_of(found))
+                if one.state not in NEVER_IN_FORCE and held.is_holder(one, found.grantor_code)
             ]
             self._record(work, "delegated_licenses_listed", found, mine, principal)
         return mine
@@ -189,6 +183,10 @@ class Delegating:
                 fields=("*",) if kind == "delegated_licenses_listed" else (),
             )
         work.record(record)
+
+
+def _ids_of(delegation: Delegation) -> list[str]:
+    return [one.rpartition("/")[2] for one in delegation.licenses]
 
 
 def _check_agent(name: str, code: str, holder_code: str) -> None:

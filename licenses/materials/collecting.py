@@ -216,7 +216,7 @@ class Collecting:
         collection = proven.collection
         with self._database.reading() as session:
             handling = store.handling(session, collection.service_item)
-            found = [licenses.license_by_id(session, one) for one in _licenses_of(collection)]
+            found = licenses.licenses_by_id(session, _licenses_of(collection))
         held = self._still_theirs(collection, found)
         plan = _still_held(collection.plan, held)
         form = handling_of(handling, collection)
@@ -247,7 +247,7 @@ class Collecting:
         collection, now = proven.collection, self._clock.now()
         self._keeping.check_still_open(work.session, collection.id)
         handling = handling_of(store.handling(work.session, collection.service_item), collection)
-        found = [licenses.license_by_id(work.session, one) for one in _licenses_of(collection)]
+        found = licenses.licenses_by_id(work.session, _licenses_of(collection))
         held = self._still_theirs(collection, found)
         plan = _still_held(collection.plan, held)
         result = replace(
@@ -311,15 +311,11 @@ class Collecting:
             )
         work.record(record)
 
-    def _still_theirs(
-        self, collection: Collection, found: Sequence[License | None]
-    ) -> dict[str, License]:
+    def _still_theirs(self, collection: Collection, found: Sequence[License]) -> dict[str, License]:
         """Those of planned licenses that count now, by name (rule 4)."""
         now = self._clock.now()
         return {
-            one.name: one
-            for one in found
-            if one is not None and is_in_force(one, now) and self._is_of(one, collection)
+            one.name: one for one in found if is_in_force(one, now) and self._is_of(one, collection)
         }
 
     def _is_of(self, license_: License, collection: Collection) -> bool:
