@@ -13,6 +13,8 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import cbor2
@@ -27,7 +29,10 @@ _CONTEXT: Final = "Signature1"
 #: Major types of CBOR (RFC 8949 §3.1), and the simple values that are read: false, true, null.
 _BYTES, _TEXT, _LIST, _MAP, _TAGGED, _SIMPLE = 2, 3, 4, 5, 6, 7
 _SIMPLE_VALUES: Final = (20, 21, 22)
+#: From which to which the five bits of a head say that its value follows in 1, 2, 4 or 8 octets.
+_LONGER, _LONGEST = 24, 27
 _DEEPEST: Final = 12
+_SHORT: Final = 256  # octets of a header that is read once
 MOST: Final = 4 * 1024 * 1024
 
 
@@ -75,7 +80,7 @@ def read_cwt(data: bytes, trusted: Mapping[bytes, TrustedKey], *, kind: str = ""
     protected, _, payload, signature = parts
     if not all(isinstance(one, bytes) for one in (protected, payload, signature)):
         raise TokenError(UNREADABLE)
-    header = _canonical_map(protected)
+    header = _header(protected) if len(protected) <= _SHORT else _canonical_map(protected)
     said = header.get(_TYPE, "")
     if header.get(_ALG) != _ES256 or _CRIT in header or said != kind:
         raise TokenError(UNREADABLE)
@@ -161,30 +166,36 @@ def _check_shape(data: bytes, tag: int | None) -> None:
 
     Raises TokenError.
     """
-    at, left, first = 0, [1], True
-    while left:
-        if not left[-1]:
-            left.pop()
+    size, at, count, first = len(data), 0, 1, True
+    above: list[int] = []  # of the items that this one is in: how many are still to come
+    while count or above:
+        if not count:
+            count = above.pop()
             continue
-        left[-1] -= 1
-        if at >= len(data):
+        count -= 1
+        if at >= size:
             raise TokenError(UNREADABLE)
-        kind, short = data[at] >> 5, data[at] & 31
-        wide = 1 << (short - 24) if 24 <= short <= 27 else 0
-        value = int.from_bytes(data[at + 1 : at + 1 + wide], "big") if wide else short
-        at += 1 + wide
+        kind, value = data[at] >> 5, data[at] & 31
+        at += 1
+        if kind == _SIMPLE:
+            if value not in _SIMPLE_VALUES:
+                raise TokenError(UNREADABLE)
+            continue
+        if value >= _LONGER:
+            if value > _LONGEST:
+                raise TokenError(UNREADABLE)
+            wide = 1 << (value - _LONGER)
+            value = int.from_bytes(data[at : at + wide], "big")
+            at += wide
         if kind in (_BYTES, _TEXT):
             at += value
-        elif kind in (_LIST, _MAP):
-            left.append(value * (2 if kind == _MAP else 1))
-        elif kind == _TAGGED and first and value == tag:
-            left.append(1)
-        elif kind == _TAGGED or (kind == _SIMPLE and short not in _SIMPLE_VALUES):
-            raise TokenError(UNREADABLE)
-        if short > 27 or at > len(data) or len(left) > _DEEPEST:
-            raise TokenError(UNREADABLE)
+        elif kind in (_LIST, _MAP, _TAGGED):
+            if (kind == _TAGGED and not (first and value == tag)) or len(above) + 1 >= _DEEPEST:
+                raise TokenError(UNREADABLE)
+            above.append(count)
+            count = {_LIST: value, _MAP: 2 * value}.get(kind, 1)
         first = False
-    if at != len(data):
+    if at != size:
         raise TokenError(UNREADABLE)
 
 
@@ -197,6 +208,12 @@ def _canonical_map(data: bytes) -> Mapping[Any, Any]:
     if not same:
         raise TokenError(UNREADABLE)
     return dict(found)
+
+
+@lru_cache(maxsize=64)
+def _header(protected: bytes) -> Mapping[Any, Any]:
+    """A short protected header: all tokens of a key and a kind have the same."""
+    return MappingProxyType(dict(_canonical_map(protected)))
 
 
 def _json_map(data: bytes) -> Mapping[str, Any]:

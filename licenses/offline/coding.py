@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Mapping
 from typing import Final
@@ -23,7 +24,11 @@ from licenses.tokens import FOREIGN, WRONG, TokenError, read_cwt, write_cwt
 from runtime.errors import InvalidArgument
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
-_VALUES: Final = {one: value for value, one in enumerate(_ALPHABET)}
+#: What a character stands for, by its code; everything else stands for `_NO_VALUE`.
+_NO_VALUE: Final = 255
+_VALUES: Final = bytes(
+    _ALPHABET.index(chr(code)) if chr(code) in _ALPHABET else _NO_VALUE for code in range(256)
+)
 #: Of a QR code 40-Q in alphanumeric mode (ISO/IEC 18004, table 7).
 MOST_CHARACTERS: Final = 2420
 _MOST_BYTES: Final = 32 * 1024
@@ -44,19 +49,19 @@ def base45(data: bytes) -> str:
 
 def from_base45(text: str) -> bytes:
     """RFC 9285 §4. Raises TokenError."""
-    found = bytearray()
-    try:
-        values = [_VALUES[one] for one in text]
-    except KeyError:
-        raise TokenError("TOKEN_UNREADABLE") from None
-    for at in range(0, len(values), 3):
-        part = values[at : at + 3]
-        number = sum(value * 45**place for place, value in enumerate(part))
-        width = len(part) - 1
-        if not width or number >= 1 << 8 * width:
-            raise TokenError("TOKEN_UNREADABLE")
-        found += number.to_bytes(width, "big")
-    return bytes(found)
+    values = text.encode("ascii", "replace").translate(_VALUES)
+    last = len(values) % 3
+    whole = values[: len(values) - last]
+    if last == 1 or _NO_VALUE in values:
+        raise TokenError("TOKEN_UNREADABLE")
+    numbers = [
+        first + 45 * second + 2025 * third
+        for first, second, third in zip(whole[::3], whole[1::3], whole[2::3], strict=True)
+    ]
+    rest = [values[-2] + 45 * values[-1]] if last else []
+    if max(numbers, default=0) > 0xFFFF or max(rest, default=0) > 0xFF:
+        raise TokenError("TOKEN_UNREADABLE")
+    return struct.pack(f">{len(numbers)}H", *numbers) + bytes(rest)
 
 
 def write_code(code: OfflineCode, keys: PresentingKeys) -> str:

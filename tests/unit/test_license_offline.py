@@ -299,7 +299,18 @@ def test_base45_by_the_vectors_of_its_standard() -> None:
     ):
         assert coding.base45(plain) == written
         assert coding.from_base45(written) == plain
-    for wrong in ("GGW", "A", "::", "bb8"):
+    for wrong in (
+        "GGW",
+        "A",
+        "::",
+        "bb8",
+        "BB8GGW",
+        "BB8A",
+        "BB8V5",
+        "BB?",
+        "BB\u00e9",
+        "BB\ud800",
+    ):
         with pytest.raises(TokenError):
             coding.from_base45(wrong)
 
