@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 
 from licenses import store
 from licenses.credentials import Credentials
@@ -47,10 +47,9 @@ from licenses.model import (
 )
 from licenses.neighbours import Neighbours
 from licenses.page_refusals import in_words_of_the_order
-from licenses.pages import template
+from licenses.pages import fallback, template
+from licenses.pages.drawn import Drawn, Said, draw, read_once
 from licenses.pages.model import Attachment, Document
-from licenses.pages.ofd import write_ofd
-from licenses.pages.pdf import write_pdf
 from licenses.refusals import is_for_good, reason_of
 from licenses.states import store as states
 from licenses.types.model import TypeVersion
@@ -59,6 +58,7 @@ from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import DomainError, InvalidArgument
 from runtime.records import SealedRecord, Value, make_record
+from runtime.workers import WORKERS
 
 _STRIPES = 64
 PREDECESSOR_CHANGED = "its predecessor was suspended or ended meanwhile"
@@ -127,22 +127,26 @@ class Finishing:
 
     def _sealed(self, license_: License, kind: TypeVersion) -> dict[LicenseFormat, bytes]:
         """Steps 3 and 4: the three forms."""
-        page = self._lay_out(license_, kind)
-        drafts = {LicenseFormat.OFD: write_ofd(page), LicenseFormat.PDF: write_pdf(page)}
+        drawn = self._drawn(license_, kind)
+        drafts = {LicenseFormat.OFD: drawn.ofd, LicenseFormat.PDF: drawn.pdf}
         # 4. Seal. The request ids follow from the license and the bytes, so that a repeat is
         #    answered with the same sealed bytes, and a renderer changed meanwhile blocks nothing.
-        sheets = len(page.pages)
-        sealed = {form: self._seal(license_, form, one, sheets) for form, one in drafts.items()}
+        sealed = {
+            form: self._seal(license_, form, one, drawn.sheets) for form, one in drafts.items()
+        }
         credential = self._credentials.draft(license_, kind.type)
         signed = self._seal(license_, LicenseFormat.JWT, credential.payload, 0)
         return {**sealed, LicenseFormat.JWT: credential.bound(signed)}
 
-    def _lay_out(self, license_: License, kind: TypeVersion) -> Document:
+    def _drawn(self, license_: License, kind: TypeVersion) -> Drawn:
         """The pages of a license, with its pictures and scans out of the object store."""
         found = pictures_of(license_.metadata, kind.type)
         pictures = {code: self._documents.enclosed(digest) for code, digest in found.items()}
         scans = [self._documents.enclosed(digest) for digest in scans_of(license_.metadata)]
-        return lay_out(license_, kind, page_values(license_, kind.type, pictures), scans)
+        values = page_values(license_, kind.type, pictures)
+        said = _said(license_, kind, scans)
+        with _in_words_of_the_order(kind, values, said.mark):
+            return WORKERS.call(draw, kind.template_text, values, said, fallback.in_use())
 
     def _seal(self, license_: License, form: LicenseFormat, draft: bytes, sheets: int) -> bytes:
         request_id = f"{license_.id}-{form.value[1:]}-{hashlib.sha256(draft).hexdigest()[:32]}"
@@ -214,18 +218,37 @@ def lay_out(
 
     Raises InvalidArgument: TEXT_TOO_LONG, GLYPH_MISSING and the other refusals of the page.
     """
-    page, mark = page_of(kind), paper_mark(license_.metadata)
-    try:
+    said = _said(license_, kind, scans)
+    with _in_words_of_the_order(kind, values, said.mark):
         return template.lay_out(
-            page,
+            page_of(kind),
             values,
-            created=license_.issue_time,
-            author=license_.metadata["ZZBFJG"],
-            metadata=license_.metadata,
-            qr=license_.identifier if page.qr is not None else None,
-            mark=mark,
-            attachments=tuple(_scan(number, data) for number, data in enumerate(scans, start=1)),
+            created=said.created,
+            author=said.author,
+            metadata=said.metadata,
+            qr=said.qr,
+            mark=said.mark,
+            attachments=said.attachments,
         )
+
+
+def _said(license_: License, kind: TypeVersion, scans: list[bytes]) -> Said:
+    return Said(
+        created=license_.issue_time,
+        author=license_.metadata["ZZBFJG"],
+        metadata=license_.metadata,
+        qr=license_.identifier if page_of(kind).qr is not None else None,
+        mark=paper_mark(license_.metadata),
+        attachments=tuple(_scan(number, data) for number, data in enumerate(scans, start=1)),
+    )
+
+
+@contextmanager
+def _in_words_of_the_order(
+    kind: TypeVersion, values: Mapping[str, PageValue], mark: str
+) -> Iterator[None]:
+    try:
+        yield
     except InvalidArgument as error:
         raise in_words_of_the_order(error, kind.type, values, mark) from None
 
@@ -245,12 +268,7 @@ def _scan(number: int, data: bytes) -> Attachment:
 
 def page_of(kind: TypeVersion) -> template.Template:
     """The template of a version of a type."""
-    return _page(kind.template_text)
-
-
-@lru_cache(maxsize=200)
-def _page(text: str) -> template.Template:
-    return template.parse(text)
+    return read_once(kind.template_text)
 
 
 def abandon(

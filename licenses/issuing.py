@@ -105,7 +105,10 @@ class Issuing:
         holder_index: HolderIndex,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        place: Callable[[UnitOfWork, str], object] | None = None,
     ) -> None:
+        """`place` gives a license its place in a status list, while it is reserved."""
         self._database = database
         self._documents = documents
         self._neighbours = neighbours
@@ -115,6 +118,7 @@ class Issuing:
         self._claims = Claims(types, holder_index, clock)
         self._index = holder_index
         self._clock = clock
+        self._place = place
         self._monotonic = monotonic  # a clock that is set does not shorten or lengthen a wait
         self._waits: dict[str, tuple[float, float]] = {}
 
@@ -304,6 +308,8 @@ class Issuing:
                 request_id=request.id,
                 request_digest=request.digest,
             )
+            if self._place is not None:  # one transaction less than when its credential is drawn up
+                self._place(work, license_.id)
         return license_
 
     def _enclosed(self, order: Order) -> tuple[dict[str, bytes], list[bytes]]:

@@ -196,6 +196,7 @@ class LicenseServer:
             self.types,
             self._index,
             self._clock,
+            place=self.statuses.give,
         )
         return finishing, issuing
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from runtime.errors import InvalidArgument
+from runtime.threads import in_passing_thread
 from seal.evidence.assessing import ReceiptJudge, assess_evidence
 from seal.evidence.layout import is_evidence
 from seal.model import Verdict
@@ -64,6 +65,12 @@ def judge_of(
     if data[:1] == b"\x30" and _is_seal(bytes(data)):
         return _seal
     return None
+
+
+def judged(data: Buffer, *, store: TrustStore, now: datetime) -> Verdict:
+    """What is found of a file, as of a document where it is no kind of ours; a worker may do it."""
+    judge = judge_of(data) or assess
+    return in_passing_thread(lambda: judge(data, store=store, now=now))
 
 
 def _seal(data: Buffer, *, store: TrustStore, now: datetime) -> Verdict:

@@ -24,11 +24,12 @@ from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import Aborted
 from runtime.threads import in_passing_thread
+from runtime.workers import WORKERS
 from seal import store
 from seal.detached import assess_detached
 from seal.keys.custody import Custody
 from seal.keys.hierarchy import ROOT_P256, ROOT_SM2
-from seal.kinds import judge_of
+from seal.kinds import judge_of, judged
 from seal.model import Verdict
 from seal.orders import MAX_DOCUMENT, Document, check_size
 from seal.pki.asking import Asking
@@ -41,6 +42,7 @@ from seal.verify import assess
 
 _LIST_LIFETIME: Final = timedelta(days=30)
 _SECONDS_KNOWN: Final = 1.0
+_FOR_A_WORKER: Final = 1024 * 1024  # a document that is sent to one sooner than judged
 _ROOTS: Final = (ROOT_SM2, ROOT_P256)
 OWN_SOURCE: Final = "this node"
 
@@ -132,7 +134,11 @@ class TrustMaterial:
         Raises InvalidArgument (DOCUMENT_EMPTY), ResourceExhausted (DOCUMENT_TOO_LARGE).
         """
         check_size(document, greatest=greatest, stream="StreamVerifyDocument")
-        now, judge = self._clock.now(), judge_of(document) or assess
+        now = self._clock.now()
+        if not (asks and self._asking) and len(document) <= _FOR_A_WORKER:
+            data = document if isinstance(document, bytes) else bytes(document)
+            return WORKERS.call(judged, data, store=self.current(), now=now)
+        judge = judge_of(document) or assess
         return in_passing_thread(
             lambda: self._asked(lambda store: judge(document, store=store, now=now), asks=asks)
         )

@@ -70,6 +70,9 @@ IDEOGRAPHS = {
 _lock = threading.Lock()
 _folder: dict[str, Path] = {}
 _generation = 0
+#: An operator's folder, and where Hanazono is.
+Fonts = tuple[Path | None, Path]
+_in_use: Fonts = (None, SYSTEM)
 
 
 def use_folder(folder: Path | None, system: Path = SYSTEM) -> tuple[str, ...]:
@@ -94,9 +97,10 @@ def use_folder(folder: Path | None, system: Path = SYSTEM) -> tuple[str, ...]:
                 message_zh=f"{folder} 中的字体超过 {MAX_FILES} 个：请只保留需要的",
             )
     opened = {f"extra-{i}": path for i, path in enumerate(found, start=1)}
-    global _generation  # fonts are the process's, as its settings are
+    global _generation, _in_use  # fonts are the process's, as its settings are
     with _lock:
         _generation += 1
+        _in_use = (folder, system)
         _folder.clear()
         _folder.update(opened)
         _system.clear()
@@ -106,6 +110,17 @@ def use_folder(folder: Path | None, system: Path = SYSTEM) -> tuple[str, ...]:
     for name in (*opened, *_system):
         source(name)  # a file that cannot be read is told now, and not to a citizen
     return tuple(path.name for path in found)
+
+
+def in_use() -> Fonts:
+    """The folders whose fonts are taken."""
+    return _in_use
+
+
+def use(fonts: Fonts) -> None:
+    """Take the fonts of these folders, if they are not taken already. Raises as `use_folder`."""
+    if fonts != _in_use:
+        use_folder(*fonts)
 
 
 def _installed(folder: Path) -> dict[str, Path]:

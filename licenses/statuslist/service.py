@@ -93,10 +93,18 @@ class StatusLists:
 
         Given now where it has none, in a transaction of its own.
         """
+        with self._database.reading() as session:
+            held = store.held_place(session, license_id, key)
+        if held is not None:
+            return StatusRef(uri=self.uri(held[0]), index=held[1])
         with self._database.unit_of_work() as work:
-            of_list, at = store.place(
-                work.session, license_id, lambda n: place_of(self._key, n), showing=key
-            )
+            return self.give(work, license_id, key)
+
+    def give(self, work: UnitOfWork, license_id: str, key: str = "") -> StatusRef:
+        """`of`, in the caller's transaction."""
+        of_list, at = store.place(
+            work.session, license_id, lambda n: place_of(self._key, n), showing=key
+        )
         return StatusRef(uri=self.uri(of_list), index=at)
 
     def of_code(

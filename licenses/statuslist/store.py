@@ -57,10 +57,9 @@ def place(
 ) -> tuple[int, int]:
     """List and place of a showing; given now where it has none. `where` is of the nth."""
     row = PlaceRow
-    statement = select(row).where(row.license_id == license_id, row.showing == showing)
-    held = session.exec(statement).first()
+    held = held_place(session, license_id, showing)
     if held is not None:
-        return held.list, held.place
+        return held
     while True:
         taken = sa.text(
             "INSERT INTO license_status_counter (id, last) VALUES (:id, 0) "
@@ -74,6 +73,16 @@ def place(
     session.add(row(list=of_list, place=at, license_id=license_id, showing=showing, until=until))
     session.flush()
     return of_list, at
+
+
+def held_place(session: Session, license_id: str, showing: str) -> tuple[int, int] | None:
+    """List and place of a showing, where it has them."""
+    row = PlaceRow
+    statement = select(row.list, row.place).where(
+        row.license_id == license_id, row.showing == showing
+    )
+    held = session.exec(statement).first()
+    return None if held is None else (held[0], held[1])
 
 
 def license_at(session: Session, of_list: int, at: int) -> str:

@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -24,6 +26,7 @@ MAX_BROUGHT: Final = 64
 """How many certificates, lists or responses of a document are looked at."""
 
 _MOST_ANSWERS: Final = 256  # of up to 8 certificates of 32 KiB each, most of them shared
+_PARTS: Final = "the parts, pickled"
 _T = TypeVar("_T")
 
 Pool = Mapping[bytes, tuple[CertificateInfo, ...]]
@@ -104,6 +107,11 @@ class TrustStore:
         object.__setattr__(self, "_known", by_name(map(parse_certificate, known)))
         object.__setattr__(self, "_data", gather(self.crls, self.ocsp))
 
+    def __reduce__(self) -> tuple[Callable[[bytes], TrustStore], tuple[bytes]]:
+        """What another process makes the same store of: once, however often it is sent."""
+        parts = (self.anchors, self.intermediates, self.crls, self.ocsp, self.policy)
+        return _again, (self.answered(_PARTS, lambda: pickle.dumps(parts)),)
+
     @property
     def revocation_data(self) -> RevocationData:
         """Its lists and responses as read, none of them judged yet."""
@@ -158,6 +166,11 @@ class TrustStore:
             crls=(*self.crls, *more[1]),
             ocsp=(*self.ocsp, *more[2]),
         )
+
+
+@lru_cache(maxsize=4)
+def _again(parts: bytes) -> TrustStore:
+    return TrustStore(*pickle.loads(parts))  # noqa: S301  # of a process of ours
 
 
 def readable(encoded: Iterable[bytes], parse: Callable[[bytes], object]) -> Iterator[bytes]:

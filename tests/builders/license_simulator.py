@@ -30,6 +30,7 @@ from licenses.issuing import Issuing, Request
 from licenses.library.service import ITEMS, Library
 from licenses.metadata import metadata_digest
 from licenses.model import Act, Issuer, IssuingSeal, License, LicenseFormat, LicenseState
+from licenses.pages.drawn import Drawn, Said
 from licenses.reading import Reading
 from licenses.server import MIGRATIONS
 from licenses.succession import Successions, Wish
@@ -215,17 +216,12 @@ class Process:
         return changed
 
 
-class _Drawn(bytes):
-    """A document of one page."""
-
-    pages = (None,)
-
-
 def without_pages(patched: pytest.MonkeyPatch) -> None:
     """Documents that hold nothing but the metadata: what is drawn is tested elsewhere."""
 
-    def drawn(license_: License, *_: object) -> _Drawn:
-        return _Drawn(orjson.dumps(dict(license_.metadata), option=orjson.OPT_SORT_KEYS))
+    def draw(_text: str, _values: object, said: Said, _fonts: object) -> Drawn:
+        own = orjson.dumps(dict(said.metadata), option=orjson.OPT_SORT_KEYS)
+        return Drawn(ofd=own + b"\nofd", pdf=own + b"\npdf", sheets=1)
 
     def carried(data: bytes, form: LicenseFormat) -> str:
         if form is LicenseFormat.JWT:
@@ -233,10 +229,8 @@ def without_pages(patched: pytest.MonkeyPatch) -> None:
         return metadata_digest(orjson.loads(data.partition(b"\n")[0]))
 
     with_transfers(patched)
-    for module in (issuing, finishing):
-        patched.setattr(module, "lay_out", drawn)
-    for name in ("write_ofd", "write_pdf"):
-        patched.setattr(finishing, name, lambda page, name=name: page + f"\n{name}".encode())
+    patched.setattr(issuing, "lay_out", lambda *_: None)
+    patched.setattr(finishing, "draw", draw)
     patched.setattr("licenses.documents.carried_digest", carried)
 
 

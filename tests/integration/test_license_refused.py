@@ -223,7 +223,7 @@ def test_a_template_that_is_none_any_more_ends_what_was_begun_with_it(
         simulation.process.issue(request, holder_code=number)
     bad = InvalidArgument("a box lies beside its sheet", reason="TEMPLATE_INVALID")
     with monkeypatch.context() as patched:
-        patched.setattr(Finishing, "_lay_out", lambda *_: (_ for _ in ()).throw(bad))
+        patched.setattr(Finishing, "_drawn", lambda *_: (_ for _ in ()).throw(bad))
         assert simulation.process.issuing.reconcile().failed == 1
         assert simulation.process.issuing.reconcile().failed == 0
     (left,) = rows_of(simulation, number)
