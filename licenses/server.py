@@ -62,6 +62,8 @@ RECONCILE_SECONDS = 3.0
 #: How long the row of a presentation is kept after its time.
 PRESENTATIONS_KEPT = timedelta(days=30)
 ISSUING_THREADS = max(2, os.cpu_count() or 2)
+#: A batch mostly waits: for the disk, for the seal service, for a worker.
+BATCH_THREADS = 2 * ISSUING_THREADS
 VERIFYING_THREADS = 4
 PRESENTING_YEAR = timedelta(days=365)
 
@@ -150,7 +152,7 @@ class LicenseServer:
         later = LaterLibrary(self.database, neighbours, department)
         _, of_batches = self._made(neighbours, later, credentials, remembering(neighbours))
         self.batch_worker = BatchWorker(
-            self.database, of_batches, self.types, clock, threads=ISSUING_THREADS
+            self.database, of_batches, self.types, clock, threads=BATCH_THREADS
         )
         self.cases: Cases | None = None
         if channel is not None:

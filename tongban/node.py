@@ -31,6 +31,7 @@ from runtime.clock import SYSTEM, Clock
 from runtime.errors import FailedPrecondition, Unavailable
 from runtime.identity import Authenticator, Credentials, Role
 from runtime.telemetry import configure_logging, serve_metrics
+from runtime.workers import WORKERS
 from seal.server import SealServer
 from tongban.beside import PortalProcess
 from tongban.commands.identity import ensure_authority
@@ -144,6 +145,7 @@ class Node:
     async def stop(self) -> None:
         """End calls under way, then the services in the order that they need each other."""
         await self._stack.aclose()
+        await asyncio.to_thread(WORKERS.stop)
 
     def _credentials(self, authority: Authority) -> Credentials:
         """The node's own certificate."""
