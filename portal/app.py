@@ -21,12 +21,13 @@ from portal.guarding import Guard
 from portal.node import NodeLink
 from portal.office.pages import ROUTES as OFFICE
 from portal.officer.pages import ROUTES as OFFICER
-from portal.pages import FOLDER, page, plain_refusal, refusal
+from portal.pages import FOLDER, make_ready, page, plain_refusal, refusal
 from portal.people.counter import ROUTES as COUNTER
 from portal.people.own import ROUTES as OWN
 from portal.people.pages import ROUTES as PEOPLE
 from portal.sessions.access import Recognising, sign_in_address
-from portal.sessions.keeping import COOKIE, Sessions, person_of, take_cookie
+from portal.sessions.keeping import COOKIE, SCOPE_PERSON, Sessions, person_of, take_cookie
+from portal.sessions.kept import given_back
 from portal.settings import LinkSettings
 from portal.signin.pages import ROUTES as SIGN_IN
 from portal.signin.pages import home_of
@@ -70,10 +71,12 @@ def make_app(node: NodeLink, sessions: Sessions | None = None) -> Starlette:
         app.state.sessions = sessions
         app.state.verifying = Verifying(node)
         sweeping = asyncio.create_task(sessions.keep_swept())
+        preparing = asyncio.create_task(asyncio.to_thread(make_ready))
         try:
             yield
         finally:
             sweeping.cancel()
+            await preparing
             await sessions.close()
             await node.close()
 
@@ -127,10 +130,15 @@ async def _refused(request: Request, error: Exception) -> Response:
     person = person_of(request)
     if person is not None and error.reason in _OVER:
         await request.app.state.sessions.forget(person)
+        request.scope[SCOPE_PERSON] = None
         asked = sign_in_address(request)
-        answer = RedirectResponse(asked + ("&ended=1" if "?" in asked else "?ended=1"), 303)
+        answer = given_back(request, signed_in=False) or RedirectResponse(
+            asked + ("&ended=1" if "?" in asked else "?ended=1"), 303
+        )
         take_cookie(answer, COOKIE)
         return answer
+    if error.reason == "FORM_EXPIRED" and (again := given_back(request, signed_in=True)):
+        return again
     kinds = (status for cls, status in _STATUSES.items() if isinstance(error, cls))
     return refusal(request, error, next(kinds, 500 if error.reason == "INTERNAL" else 409))
 

@@ -64,7 +64,7 @@ WRONG: Final[Mapping[str, str]] = {
     "BAD_NAME": "name",
     "WEAK_PASSWORD": "password",
     "WRONG_CODE": "code",
-    "SIGN_IN_REFUSED": "login password code",
+    "SIGN_IN_REFUSED": "password login code",
     "INVITATION_NOT_FOUND": "link",
 }
 
@@ -82,8 +82,8 @@ def page(
 
     With `error`, `said` is the notice of it, and `marked(field)` the attributes by which a field is
     told to be wrong and described by the notice: the fields `wrong` (space between), or those that
-    `WRONG` names. Its status is then 422, unless another one is given. What answers a form cannot
-    be had again in the other language, and offers none (`switchable`).
+    `WRONG` names; the first of them has the focus. Its status is then 422, unless another one is
+    given. What answers a form cannot be had again in the other language, and offers none (`switchable`).
     """
     language = language_of(request)
     fields = (wrong or WRONG.get(error.reason, "")).split() if error else []
@@ -94,7 +94,7 @@ def page(
             **facts,
             error=error,
             said=_said(error, language),
-            marked=lambda field: _MARK if field in fields else "",
+            marked=_marker(fields),
             lang=language,
             say=sayer(language),
             path=request.url.path,
@@ -116,6 +116,17 @@ def page(
 
 
 _MARK: Final = Markup(' aria-invalid="true" aria-describedby="said"')
+#: The first field that was wrong is where whoever types goes on.
+_FIRST: Final = _MARK + Markup(" autofocus")
+
+
+def _marker(fields: list[str]) -> Callable[[str], Markup]:
+    def marked(field: str) -> Markup:
+        if field not in fields:
+            return Markup()
+        return _FIRST if field == fields[0] else _MARK
+
+    return marked
 
 
 def _said(error: DomainError | None, language: str) -> Markup:
@@ -178,6 +189,13 @@ def _other(request: Request, language: str) -> str:
     other = LANGUAGES[1 - LANGUAGES.index(language)]
     asked = [(k, v) for k, v in request.query_params.multi_items() if k != LANGUAGE_COOKIE]
     return "?" + urlencode([*asked, (LANGUAGE_COOKIE, other)])
+
+
+def make_ready() -> None:
+    """Compile every template, so that nobody waits for that who opens a page first."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
 
 
 @cache

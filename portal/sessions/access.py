@@ -1,7 +1,8 @@
 """Who may open which page: a page is for some roles, and to others it does not exist.
 
 1. Whoever is not signed in is sent to sign in and comes back; only to a page of this portal.
-2. A form is read once, bounded, and only with the session's token.
+2. A form is read once, bounded, and only with the session's token. One that came too late is given
+   back (`kept`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from portal.sessions import kept
 from portal.sessions.keeping import (
     COOKIE,
     SCOPE_PERSON,
@@ -56,7 +58,9 @@ def for_roles(*roles: Role) -> Callable[[Page], Callable[[Request], Awaitable[Re
         async def guarded(request: Request) -> Response:
             person = person_of(request)
             if person is None:
-                return RedirectResponse(sign_in_address(request), 303)
+                await kept.read(request)
+                again = kept.given_back(request, signed_in=False)
+                return again or RedirectResponse(sign_in_address(request), 303)
             if person.roles.isdisjoint(roles):
                 raise HTTPException(404)
             return await shown(request, person)
@@ -82,11 +86,12 @@ async def form_of(
 ) -> Mapping[str, list[str]]:
     """The fields of a form that the session's own page sent. Raises as `check_form_token`."""
     async with request.form(max_files=0, max_fields=fields, max_part_size=65_536) as form:
+        sent = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+        kept.note(request, sent)
         check_form_token(person, form.get("token"))
         found: dict[str, list[str]] = {}
-        for name, value in form.multi_items():
-            if isinstance(value, str):
-                found.setdefault(name, []).append(value)
+        for name, value in sent:
+            found.setdefault(name, []).append(value)
         return found
 
 

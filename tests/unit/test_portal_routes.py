@@ -115,3 +115,43 @@ async def signed_in(app, roles: list[str]) -> str:
     )
     cookie, _ = await sessions.begin(begun, SessionKey(), authority=b"authority")
     return cookie
+
+
+FORM = "/my/delegations/new"
+TYPED = {"agent_name": "钱<示例>", "purpose": "代办年检", "licenses": "a", "token": "x" * 43}
+OURS = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_what_was_typed_into_a_form_that_came_too_late_is_given_back(app, there):
+    cookie = await signed_in(app, ["applicant"])
+    async with asking(app, cookie if there else "gone") as asked:
+        answer = await asked.post(FORM, data=TYPED, headers=OURS)
+    assert answer.status_code == 403
+    assert "钱&lt;示例&gt;" in answer.text
+    assert 'name="licenses" value="a"' in answer.text
+    assert "x" * 43 not in answer.text
+    person = await app.state.sessions.find(cookie)
+    # Only who is signed in gets a token, and the form goes where it went.
+    assert (person.form_token in answer.text) == there
+    assert f'action="{FORM}"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "headers"),
+    [
+        (FORM, {}, {}),  # nobody says that a page of ours sent it
+        (FORM, {"password": "geheim"}, OURS),
+        ("/account/password", {"password": "geheim"}, OURS),
+    ],
+)
+async def test_what_may_not_be_given_back_is_not(app, path, more, headers):
+    async with asking(app, await signed_in(app, ["applicant"])) as asked:
+        told = await asked.post(path, data={**TYPED, **more}, headers=headers)
+    async with asking(app, "gone") as asked:
+        sent = await asked.post(path, data={**TYPED, **more}, headers=headers)
+    assert "FORM_EXPIRED" in told.text
+    assert sent.status_code == 303
+    for answer in (told, sent):
+        assert "示例" not in answer.text.replace("赵示例", "")
+        assert "geheim" not in answer.text
