@@ -68,6 +68,7 @@ class OwnRpc:
             has_password=held.has_password,
             of_platform=held.of_platform,
             fresh=held.fresh,
+            login="" if held.of_platform else held.account.login,
         )
 
     async def ChangePassword(  # noqa: N802

@@ -996,12 +996,17 @@ class GetOwnAccountResponse(_message.Message):
     HAS_PASSWORD_FIELD_NUMBER: _builtins.int
     OF_PLATFORM_FIELD_NUMBER: _builtins.int
     FRESH_FIELD_NUMBER: _builtins.int
+    LOGIN_FIELD_NUMBER: _builtins.int
     has_password: _builtins.bool
     """Whether it has a password."""
     of_platform: _builtins.bool
     """Whether it is of the identity platform, which alone says by what its owner signs in."""
     fresh: _builtins.bool
     """Whether the session is young enough to add or take away by what its owner signs in."""
+    login: _builtins.str
+    """What its owner types to sign in: a login, or an applicant's own number. Empty where it is of the
+    identity platform.
+    """
     @_builtins.property
     def account(self) -> Global___Account:
         """As held."""
@@ -1028,10 +1033,11 @@ class GetOwnAccountResponse(_message.Message):
         has_password: _builtins.bool = ...,
         of_platform: _builtins.bool = ...,
         fresh: _builtins.bool = ...,
+        login: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "events", b"events", "fresh", b"fresh", "has_password", b"has_password", "of_platform", b"of_platform", "passkeys", b"passkeys", "sessions", b"sessions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "events", b"events", "fresh", b"fresh", "has_password", b"has_password", "login", b"login", "of_platform", b"of_platform", "passkeys", b"passkeys", "sessions", b"sessions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -63,6 +63,7 @@ def test_an_owner_sees_what_happened_and_nobody_else_does(held):
     ]  # fmt: skip
     assert len(found.sessions) == 2
     assert (found.has_password, found.of_platform, found.fresh) == (True, False, True)
+    assert found.account.login == NUMBER  # their own, for who keeps their passwords
     program = Principal(
         system="departments/x/systems/y", department="departments/x", roles=frozenset(), serial=1
     )
