@@ -83,7 +83,8 @@ def page(
     With `error`, `said` is the notice of it, and `marked(field)` the attributes by which a field is
     told to be wrong and described by the notice: the fields `wrong` (space between), or those that
     `WRONG` names; the first of them has the focus. Its status is then 422, unless another one is
-    given. What answers a form cannot be had again in the other language, and offers none (`switchable`).
+    given. What answers a form cannot be had again in the other language, and offers none
+    (`switchable`).
     """
     language = language_of(request)
     fields = (wrong or WRONG.get(error.reason, "")).split() if error else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final
 
@@ -33,6 +34,8 @@ from runtime.errors import NotFound
 SECONDS: Final = 30
 PAGE: Final = 20
 READ_OWN: Final = "本人查看"
+#: Words to look for stand in an address: a number of somebody is none.
+NUMBER: Final = re.compile(r"\d{6,}")
 
 
 class Asking:

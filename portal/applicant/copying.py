@@ -22,6 +22,7 @@ from portal.applicant.holding import (
     address_of,
     asking,
     attachment,
+    check_in_force,
     keep,
     kept,
     name_of,
@@ -68,6 +69,7 @@ async def ask_what(request: Request, person: Person) -> Response:
 
 async def _form(request: Request, ask: Asking, form: Form) -> Response:
     held, departments = await asyncio.gather(ask.license(name_of(request)), ask.departments())
+    check_in_force(held)
     today = datetime.now(CHINA).date()
     last = min(today + LONGEST, date.fromisoformat(held.valid_to) if held.valid_to else date.max)
     return page(

@@ -51,8 +51,8 @@ class Form:
         """The fields that were wrong, with space between."""
         if self.error is None:
             return ""
-        found = {one.field.partition("[")[0] for one in self.error.violations}
-        return " ".join(sorted(_FIELDS.get(one, one) for one in found))
+        found = [one.field.partition("[")[0] for one in self.error.violations]
+        return " ".join(dict.fromkeys(_FIELDS.get(one, one) for one in found))
 
     def facts(self) -> dict[str, Any]:
         """What `pages.page` takes of a form."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,13 +23,14 @@ from starlette.routing import Route
 from licenses.v1 import licenses_pb2
 from portal.applicant.asking import Asking, in_parts
 from portal.applicant.pictures import first_page
-from portal.applicant.words import EXPIRED, STATES
+from portal.applicant.words import EXPIRED, NOT_YET, STATES
 from portal.pages import page
 from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
 from portal.verifier.model import Answer, answer_of
+from portal.verifier.pages import Verifying
 from runtime.clock import CHINA
-from runtime.errors import ResourceExhausted, Unavailable
+from runtime.errors import FailedPrecondition, ResourceExhausted, Unavailable
 from runtime.identity import Role
 
 APPLICANT: Final = for_roles(Role.APPLICANT)
@@ -44,6 +46,12 @@ _FORMS: Final = {
 def asking(request: Request, person: Person) -> Asking:
     """The person's questions."""
     return Asking(person, request.app.state.node.address)
+
+
+async def field_names(request: Request) -> Mapping[str, Mapping[str, tuple[str, str]]]:
+    """What the fields of each type are called, by the type's own name: English and Chinese."""
+    verifying: Verifying = request.app.state.verifying
+    return await verifying.asking.all_names()
 
 
 @APPLICANT
@@ -176,7 +184,20 @@ def state_of(held: licenses_pb2.License) -> tuple[str, str, str]:
     today = datetime.now(CHINA).date().isoformat()
     if state == licenses_pb2.LICENSE_STATE_ACTIVE and held.valid_to and held.valid_to < today:
         return EXPIRED
+    if state == licenses_pb2.LICENSE_STATE_ACTIVE and held.valid_from > today:
+        return NOT_YET
     return STATES.get(state, ("amber", "Not in force", "未生效"))
+
+
+def check_in_force(held: licenses_pb2.License) -> None:
+    """A form about a license is for one that can be used. Raises LICENSE_NOT_IN_FORCE."""
+    light, english, chinese = state_of(held)
+    if light != "green":
+        raise FailedPrecondition(
+            f"this license cannot be shown, copied or delegated: {english[0].lower()}{english[1:]}",
+            reason="LICENSE_NOT_IN_FORCE",
+            message_zh=f"该证照{chinese}，不能亮证、制作加注件或委托",
+        )
 
 
 def name_of(request: Request) -> str:

@@ -7,7 +7,7 @@ nobody; who wants to see it asks for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from portal.applicant.asking import Asking
+from portal.applicant.holding import field_names
 from portal.applicant.proving import take
 from portal.applicant.results import result_of
 from portal.applicant.words import FIELDS, KINDS
@@ -58,10 +59,11 @@ async def looked(request: Request, person: Person) -> Response:
     ask = Asking(person, request.app.state.node.address)
     asked = request.query_params
     own = "own" in asked
-    accesses, looks, departments = await asyncio.gather(
+    accesses, looks, departments, fields = await asyncio.gather(
         ask.accesses(asked.get("after", "")),
         ask.looks(asked.get("looks", ""), own=own),
         ask.departments(),
+        field_names(request),
     )
     resources = [one.resource for one in accesses.accesses]
     titles, items = await asyncio.gather(ask.titles(resources), ask.items(resources))
@@ -93,7 +95,14 @@ async def looked(request: Request, person: Person) -> Response:
             for one in accesses.erasures
         ],
         accesses=[_access(one, who(one.actor), titles, items) for one in accesses.accesses],
-        looks=[_look(one, _VISITOR if one.visitor else who(one.system)) for one in looks.looks],
+        looks=[
+            _look(
+                one,
+                _VISITOR if one.visitor else who(one.system),
+                fields.get(one.license_display_name, FIELDS),
+            )
+            for one in looks.looks
+        ],
         own=own,
         following=accesses.next_page_token,
         following_looks=looks.next_page_token,
@@ -131,14 +140,14 @@ def _access(one: Any, who: tuple[str, str], titles: Any, items: dict[tuple[str, 
     )
 
 
-def _look(one: Any, who: tuple[str, str]) -> Seen:
+def _look(one: Any, who: tuple[str, str], names: Mapping[str, tuple[str, str]]) -> Seen:
     all_of_it = list(one.fields) == ["*"]
     return Seen(
         at=one.time.ToDatetime(UTC),
         who=who,
         did=KINDS.get(one.kind, (one.kind, one.kind)),
         what=one.license_display_name,
-        fields=[_EVERYTHING] if all_of_it else [FIELDS.get(key, (key, key)) for key in one.fields],
+        fields=[_EVERYTHING] if all_of_it else [names.get(key, (key, key)) for key in one.fields],
         purpose=one.purpose,
         basis="",
         grant="",

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,15 +20,18 @@ from starlette.routing import Route
 
 from exchange.v1 import catalog_pb2
 from licenses.v1 import materials_pb2 as pb
-from portal.applicant.asking import PAGE, SECONDS, Asking
+from portal.applicant.asking import NUMBER, PAGE, SECONDS, Asking
 from portal.applicant.forms import REFUSALS, Form
 from portal.applicant.holding import APPLICANT, address_of, asking
 from portal.applicant.words import (
     COLLECTIONS,
     CONSENTED,
     DECISIONS,
+    KINDS,
     ORIGINS,
+    PROOFS,
     REASONS,
+    REPLACEMENTS,
     SOURCES,
 )
 from portal.node import told
@@ -40,7 +42,6 @@ from runtime.errors import InvalidArgument, NotFound
 
 #: How the consent was given, as the log commits to it.
 CONSENT: Final = "申请人本人登录门户后逐项勾选同意"
-_NUMBER = re.compile(r"\d{6,}")
 _ENTRY: Final = "entry-"
 _CHOICE: Final = "choice-"
 
@@ -50,7 +51,7 @@ async def search(request: Request, person: Person) -> Response:
     """Service items, by words or all."""
     ask, asked = asking(request, person), request.query_params
     words, after = asked.get("words", "").strip()[:100], asked.get("after", "")
-    personal = bool(_NUMBER.search(words))
+    personal = bool(NUMBER.search(words))
     if personal:
         words = ""
     found, following = await (_found(ask, words, after) if words else _all(ask, after))
@@ -98,12 +99,14 @@ async def plan(request: Request, person: Person) -> Response:
 async def _plan(request: Request, person: Person, form: Form) -> Response:
     ask, name = asking(request, person), _item_name(request)
     asked = pb.PlanMaterialsRequest(service_item=name, holder_code=person.holder_code)
-    item, planned, departments, labels = await asyncio.gather(
+    item, planned, departments, labels, proofs = await asyncio.gather(
         _item(ask, name),
         told(ask.materials.PlanMaterials(asked, timeout=SECONDS)),
         ask.departments(),
         _labels(ask, name),
+        _proofs(ask, name),
     )
+    names = {one.display_name for one in planned.materials}
     choices = [name for one in planned.materials for name in one.license_choices]
     called = await _called(ask, choices)
     return page(
@@ -120,6 +123,8 @@ async def _plan(request: Request, person: Person, form: Form) -> Response:
         ],
         bring=planned.asked,
         entries=[labels.get(code, code) for code in planned.entries],
+        # What is among the materials is told there.
+        proofs=[both for both in proofs if both[0].display_name not in names],
         **form.facts(),
     )
 
@@ -180,8 +185,8 @@ async def _large(request: Request, person: Person, form: Form) -> Response:
     ask = asking(request, person)
     asked = pb.GetCollectionRequest(name=_name(request), holder_code=person.holder_code)
     found = (await told(ask.materials.GetCollection(asked, timeout=SECONDS))).collection
-    item, departments, wanted = await asyncio.gather(
-        _item(ask, found.service_item), ask.departments(), _wanted(ask, found)
+    item, departments, fields = await asyncio.gather(
+        _item(ask, found.service_item), ask.departments(), _fields(ask, found.service_item)
     )
     open_ = found.state == pb.COLLECTION_STATE_CONSENTED and not _is_over(found)
     asks = any(
@@ -205,9 +210,11 @@ async def _large(request: Request, person: Person, form: Form) -> Response:
         until=found.expire_time.ToDatetime(UTC),
         materials=[_material(one) for one in found.materials],
         filled=[(one, ORIGINS.get(one.source, (one.source,) * 2)) for one in found.form],
+        looks=[_look(one, departments) for one in found.looks],
         copies=[(one, address_of(one.license)) for one in found.copies],
         decision=DECISIONS.get(found.decision),
-        wanted=wanted,
+        wanted=_wanted(fields, found),
+        entries=[one.display_name for one in fields if one.code in found.entries],
         **form.facts(),
     )
 
@@ -268,6 +275,27 @@ async def _fields(ask: Asking, name: str) -> list[Any]:
     return list(answer.handling.fields)
 
 
+async def _proofs(ask: Asking, name: str) -> list[tuple[pb.Proof, tuple[str, str, str, str]]]:
+    """What used to be asked for, and what became of each; of the department's items this one's."""
+    token = ""
+    while True:
+        asked = pb.ReportMaterialsRequest(parent=_department(name), page_token=token)
+        answer = await told(ask.materials.ReportMaterials(asked, timeout=SECONDS))
+        for report in answer.reports:
+            if report.service_item == name:
+                return [(one, _became(one)) for one in report.proofs]
+        token = answer.next_page_token
+        if not token:
+            return []
+
+
+def _became(one: pb.Proof) -> tuple[str, str, str, str]:
+    if one.disposition in PROOFS:
+        return PROOFS[one.disposition]
+    nothing = REPLACEMENTS[pb.PROOF_REPLACEMENT_NOTHING]
+    return REPLACEMENTS.get(one.replaced_by, nothing)
+
+
 async def _called(ask: Asking, names: list[str]) -> dict[str, str]:
     """Of licenses to choose from: who issued them, and when."""
     if not names:
@@ -280,12 +308,22 @@ async def _called(ask: Asking, names: list[str]) -> dict[str, str]:
     }
 
 
-async def _wanted(ask: Asking, found: pb.Collection) -> list[Any]:
+def _look(one: pb.CollectionLook, departments: Mapping[str, str]) -> dict[str, Any]:
+    department = one.system.partition("/systems/")[0]
+    return {
+        "at": one.time.ToDatetime(UTC),
+        "who": departments.get(department, department.rpartition("/")[2]),
+        "did": KINDS.get(one.kind, (one.kind, one.kind)),
+        "purpose": one.purpose,
+    }
+
+
+def _wanted(fields: list[Any], found: pb.Collection) -> list[Any]:
     """Fields of the form that the applicant enters: those that no license of the plan fills."""
     held = {one.license_type for one in found.materials if one.license}
     return [
         one
-        for one in await _fields(ask, found.service_item)
+        for one in fields
         if not any(source.license_type in held for source in one.sources if source.license_type)
     ]
 
@@ -299,6 +337,7 @@ def _material(one: pb.PlannedMaterial) -> dict[str, Any]:
         "why": _why(one),
         "consent": one.source in CONSENTED,
         "license": address_of(one.license) if one.license else "",
+        "fills": list(one.form_fields),
     }
 
 

@@ -1,7 +1,8 @@
 """Objecting to a wrong record, and what became of it.
 
-A record that somebody asked for is found from the page of who looked; its resource and the item
-names stand in the form, and the person's own number is its key.
+A record that somebody asked for is found from the page of who looked, any other by the name of the
+data that a department keeps; its resource and the item names stand in the form, and the person's
+own number is its key.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from exchange.v1 import catalog_pb2
 from exchange.v1 import corrections_pb2 as pb
-from portal.applicant.asking import SECONDS, Asking
+from portal.applicant.asking import NUMBER, PAGE, SECONDS, Asking
 from portal.applicant.forms import REFUSALS, Form
 from portal.applicant.words import CORRECTIONS, FAULTS
 from portal.node import told
 from portal.pages import page
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
-from runtime.errors import DomainError
+from runtime.errors import DomainError, InvalidArgument
+from runtime.idcodes import citizen_number_problem
 from runtime.identity import Role
 
 _APPLICANT = for_roles(Role.APPLICANT)
@@ -103,6 +106,38 @@ def _steps(made: pb.Correction, lineage: Any) -> list[tuple[str, str, datetime |
 
 
 @_APPLICANT
+async def find(request: Request, person: Person) -> Response:
+    """Data of departments that may hold a record about the person, by words or the usual ones."""
+    ask = Asking(person, request.app.state.node.address)
+    words = request.query_params.get("words", "").strip()[:100]
+    personal = bool(NUMBER.search(words))
+    usual = "legal_entity" if citizen_number_problem(person.holder_code) else "population"
+    asked = catalog_pb2.SearchCatalogRequest(
+        query="" if personal else words,
+        base_library="" if words and not personal else usual,
+        kind=catalog_pb2.CATALOG_KIND_RESOURCE,
+        page_size=PAGE,
+        page_token=request.query_params.get("after", ""),
+    )
+    departments = await ask.departments()
+    try:
+        found = await told(ask.catalog.SearchCatalog(asked, timeout=SECONDS))
+    except InvalidArgument:
+        found = catalog_pb2.SearchCatalogResponse()  # marks without a letter find nothing
+    return page(
+        request,
+        "applicant/object_find.html",
+        resources=[
+            (one.display_name, departments.get(_department(one.name), ""), _form_address(one.name))
+            for one in found.results
+        ],
+        words="" if personal else words,
+        personal=personal,
+        following=found.next_page_token,
+    )
+
+
+@_APPLICANT
 async def ask_what(request: Request, person: Person) -> Response:
     """The form about one record."""
     return await _form(request, person, _resource_name(request), Form())
@@ -152,6 +187,15 @@ async def withdraw(request: Request, person: Person) -> Response:
     return RedirectResponse("/my/corrections", 303)
 
 
+def _department(name: str) -> str:
+    return name.partition("/resources/")[0]
+
+
+def _form_address(name: str) -> str:
+    _, department, _, resource = name.split("/")
+    return f"/my/corrections/new/{department}/{resource}"
+
+
 def _resource_name(request: Request) -> str:
     ids = request.path_params
     return f"departments/{ids['department']}/resources/{ids['resource']}"
@@ -160,6 +204,7 @@ def _resource_name(request: Request) -> str:
 ROUTES: Final = (
     Route("/my/corrections", mine, methods=["GET"]),
     Route("/my/corrections/withdraw", withdraw, methods=["POST"]),
+    Route("/my/corrections/new", find, methods=["GET"]),
     Route("/my/corrections/new/{department}/{resource}", ask_what, methods=["GET"]),
     Route("/my/corrections/new/{department}/{resource}", submit, methods=["POST"]),
 )

@@ -25,8 +25,17 @@ from licenses.v1 import presentations_pb2 as pb
 from portal.applicant.asking import SECONDS, Asking
 from portal.applicant.delegated import Delegated, delegated
 from portal.applicant.forms import REFUSALS, Form
-from portal.applicant.holding import APPLICANT, ONE, address_of, asking, attachment, name_of
-from portal.applicant.words import LIFETIMES, USES
+from portal.applicant.holding import (
+    APPLICANT,
+    ONE,
+    address_of,
+    asking,
+    attachment,
+    check_in_force,
+    field_names,
+    name_of,
+)
+from portal.applicant.words import FIELDS, LIFETIMES, USES
 from portal.node import told
 from portal.pages import page, picture_of_code
 from portal.sessions.access import form_of, one
@@ -72,6 +81,7 @@ async def choose(request: Request, person: Person) -> Response:
 
 
 async def _choose(request: Request, ask: Asking, subject: Subject, form: Form) -> Response:
+    check_in_force(subject.held)
     fields, departments = await asyncio.gather(ask.fields(subject.held), ask.departments())
     return page(
         request,
@@ -106,7 +116,9 @@ async def show(request: Request, person: Person) -> Response:
     }
     try:
         if offline:
-            asked = offline_pb2.PresentOfflineRequest(**common)
+            asked = offline_pb2.PresentOfflineRequest(
+                **common, unbound=one(given, "unbound") == "1"
+            )
             made = await told(ask.offline.PresentOffline(asked, timeout=SECONDS))
         else:
             uses = int(often) if often in {str(number) for number, _, _ in USES} else USES[0][0]
@@ -164,14 +176,25 @@ async def presentations(request: Request, person: Person) -> Response:
     asked = pb.ListPresentationsRequest(
         holder_code=person.holder_code, all=everything, page_size=20, page_token=after
     )
-    found, departments = await asyncio.gather(
-        told(ask.presentations.ListPresentations(asked, timeout=SECONDS)), ask.departments()
+    found, departments, names = await asyncio.gather(
+        told(ask.presentations.ListPresentations(asked, timeout=SECONDS)),
+        ask.departments(),
+        field_names(request),
     )
     shown = sorted(found.presentations, key=lambda one: -int(one.expire_time.seconds))
     return page(
         request,
         "applicant/presentations.html",
-        presentations=shown,
+        presentations=[
+            (
+                one,
+                [
+                    names.get(one.license_display_name, FIELDS).get(key, (key, key))
+                    for key in one.fields
+                ],
+            )
+            for one in shown
+        ],
         departments=departments,
         uses={number: (english, chinese) for number, english, chinese in USES},
         everything=everything,

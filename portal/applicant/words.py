@@ -33,6 +33,7 @@ STATES: Final = {
     licenses_pb2.LICENSE_STATE_TRANSFERRED: ("amber", "Transferred", "已转移"),
 }
 EXPIRED: Final = ("amber", "Run out", "已过有效期")
+NOT_YET: Final = ("amber", "Not valid yet", "尚未生效")
 #: What a record of the log tells, English and Chinese.
 KINDS: Final = {
     "query": ("asked for your record", "查询了您的数据"),
@@ -41,7 +42,7 @@ KINDS: Final = {
     "spatial_query": ("asked by place, yours among what was found", "按位置查询，其中有您的数据"),
     "export": ("took many records, yours among them", "批量导出，其中有您的数据"),
     "changes_delivered": ("was sent a change of your record", "收到了您数据的变更"),
-    "license_presented": ("presented the license", "出示了证照"),
+    "license_presented": ("made a code to show the license", "生成了亮证码"),
     "presentation_verified": ("looked at what was presented", "核验了出示的证照"),
     "presentation_ended": ("ended a presentation", "结束了一次亮证"),
     "license_document_read": ("opened the document", "查阅了证照文件"),
@@ -95,6 +96,45 @@ SOURCES: Final = {
     materials_pb2.MATERIAL_SOURCE_VERIFIABLE: ("green", "✓", "Checked by yes or no", "是否核验"),
     materials_pb2.MATERIAL_SOURCE_FILLED_ONCE: ("green", "✓", "Filled in for you", "自动填写"),
     materials_pb2.MATERIAL_SOURCE_MUST_BE_ASKED: ("amber", "!", "Please bring it", "请您提供"),
+}
+#: What became of a proof that used to be asked for: colour, mark, English, Chinese; of one that is
+#: replaced, by what it comes now.
+PROOFS: Final = {
+    materials_pb2.PROOF_DISPOSITION_ABOLISHED: ("green", "✓", "No longer asked for", "已取消"),
+    materials_pb2.PROOF_DISPOSITION_KEPT: ("amber", "!", "The law keeps it", "依法保留"),
+}
+REPLACEMENTS: Final = {
+    materials_pb2.PROOF_REPLACEMENT_LICENSE: (
+        "green",
+        "✓",
+        "An electronic license replaces it",
+        "以电子证照替代",
+    ),
+    materials_pb2.PROOF_REPLACEMENT_QUERY: (
+        "green",
+        "✓",
+        "The department looks it up",
+        "由部门查询替代",
+    ),
+    materials_pb2.PROOF_REPLACEMENT_VERIFICATION: (
+        "green",
+        "✓",
+        "The department checks it by yes or no",
+        "由部门核验替代",
+    ),
+    materials_pb2.PROOF_REPLACEMENT_FORM: (
+        "green",
+        "✓",
+        "It is the form, filled in",
+        "表单自动填写",
+    ),
+    materials_pb2.PROOF_REPLACEMENT_AWAITS_GRANT: (
+        "amber",
+        "!",
+        "Still asked for: the department may not look it up yet",
+        "仍需提供：部门尚未取得查询授权",
+    ),
+    materials_pb2.PROOF_REPLACEMENT_NOTHING: ("amber", "!", "Still asked for", "仍需提供"),
 }
 #: What takes the applicant's consent.
 CONSENTED: Final = frozenset(

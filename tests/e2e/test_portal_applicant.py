@@ -124,6 +124,7 @@ def test_every_page_is_fit_for_everybody(
         "looks": "/my/looks",
         "corrections": "/my/corrections",
         "object": "/my/corrections/new/public-security/population",
+        "object-find": "/my/corrections/new",
         "refusal": "/my/copies/none",
     }
     someone = town.people["applicant"]
@@ -425,8 +426,15 @@ def test_who_looked_can_be_taken_away_and_verified(town: Town, page: Page) -> No
 
 
 def test_a_wrong_record_is_objected_to_and_followed(town: Town, page: Page) -> None:
+    # By the data's name, whoever looked at it; the page of who looked leads to the same form.
     page.goto(f"{town.site.url}/my/looks")
-    page.get_by_role("link", name=re.compile("这条数据有误")).first.click()
+    beside = page.get_by_role("link", name=re.compile("这条数据有误")).first.get_attribute("href")
+    page.goto(f"{town.site.url}/my/corrections")
+    page.get_by_role("link", name="提出数据异议").click()
+    page.get_by_label("数据名称").fill("人口")
+    page.get_by_role("button", name="查找").click()
+    page.get_by_role("link", name=re.compile("人口基础信息")).click()
+    assert page.url == f"{town.site.url}{beside}"
     page.locator("[name=fault]").nth(1).check()
     page.fill("[name=statement]", "地址已变更")
     page.get_by_role("button", name="提交异议").click()

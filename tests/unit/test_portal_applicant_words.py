@@ -9,15 +9,17 @@ from typing import Any, cast
 import pytest
 
 from licenses.presentations import model as presented
-from licenses.v1 import materials_pb2
+from licenses.v1 import licenses_pb2, materials_pb2
 from licenses.verifying import model as verified
 from licenses.wallets import model as wallets
+from portal import pages
 from portal.applicant import holding, needing, words
 from portal.applicant.forms import Form
 from portal.applicant.proving import Taken, _readme
 from portal.applicant.results import RESULTS, result_of
 from runtime.errors import (
     DomainError,
+    FailedPrecondition,
     FieldViolation,
     InvalidArgument,
     ResourceExhausted,
@@ -64,6 +66,52 @@ def test_every_source_of_a_material_has_a_mark_and_words() -> None:
         reason="PROOF_KEPT", detail="kept on a legal basis: 某法", detail_zh="依法保留：某法"
     )
     assert needing._why(kept) == ("The law asks for it: 某法", "依法保留：某法。")
+
+
+def test_every_proof_that_used_to_be_asked_for_has_words() -> None:
+    dispositions = set(materials_pb2.ProofDisposition.values()) - {0}
+    assert {*words.PROOFS, materials_pb2.PROOF_DISPOSITION_REPLACED} == dispositions
+    assert set(words.REPLACEMENTS) == set(materials_pb2.ProofReplacement.values()) - {0}
+    unknown = materials_pb2.Proof(disposition=materials_pb2.PROOF_DISPOSITION_REPLACED)
+    assert needing._became(unknown)[0] == "amber"  # it may still be asked for
+
+
+@pytest.mark.parametrize(
+    ("state", "valid_from", "valid_to", "light"),
+    [
+        ("ACTIVE", "2020-01-01", "2999-01-01", "green"),
+        ("ACTIVE", "", "", "green"),
+        ("ACTIVE", "2020-01-01", "2021-01-01", "amber"),
+        ("ACTIVE", "2999-01-01", "", "amber"),
+        ("REVOKED", "2020-01-01", "2999-01-01", "red"),
+        ("SUSPENDED", "2020-01-01", "2999-01-01", "amber"),
+    ],
+)
+def test_only_a_license_in_force_is_shown_or_copied(
+    state: str, valid_from: str, valid_to: str, light: str
+) -> None:
+    held = licenses_pb2.License(
+        state=licenses_pb2.LicenseState.Value(f"LICENSE_STATE_{state}"),
+        valid_from=valid_from,
+        valid_to=valid_to,
+    )
+    assert holding.state_of(held)[0] == light
+    if light == "green":
+        holding.check_in_force(held)
+    else:
+        with pytest.raises(FailedPrecondition):
+            holding.check_in_force(held)
+
+
+@pytest.mark.parametrize("wrong", ["password code", "code"])
+def test_the_focus_is_in_the_first_field_that_was_wrong(wrong: str) -> None:
+    marked = pages._marker(wrong.split())
+    first = wrong.split()[0]
+    assert "autofocus" in marked(first)
+    assert [name for name in ("login", "password", "code") if "aria-invalid" in marked(name)] == (
+        wrong.split()
+    )
+    assert not marked("login")
 
 
 async def test_a_seal_that_cannot_be_checked_now_is_said_to_be_so() -> None:
