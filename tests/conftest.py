@@ -14,7 +14,6 @@ import subprocess
 import sysconfig
 import tempfile
 import time
-import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from tests.builders.databases import Databases
 
 # Many nodes run at once in the tests, and only those of the portal's tests have its pages.
 os.environ.setdefault("TONGBAN_PORTAL__LISTEN", "")
@@ -56,8 +57,8 @@ def _migrations_run_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 
 @pytest.fixture(scope="session")
-def _postgres_server() -> Iterator[Callable[[], str]]:
-    """Makes a fresh database on a server of this session, and returns its URL."""
+def _postgres_server() -> Iterator[Databases]:
+    """The databases of a server of this session."""
     with tempfile.TemporaryDirectory(prefix="tongban-pg-", ignore_cleanup_errors=True) as folder:
         # Started by root, the server runs as another user, who must reach its folder.
         Path(folder).chmod(0o755)
@@ -67,24 +68,15 @@ def _postgres_server() -> Iterator[Callable[[], str]]:
             for setting in ("fsync", "full_page_writes"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off")
             connection.execute("SELECT pg_reload_conf()")
-
-        def fresh() -> str:
-            name = f"t{uuid.uuid4().hex}"
-            with psycopg.connect(uri, autocommit=True) as connection:
-                connection.execute(f'CREATE DATABASE "{name}"')
-            head, _, query = uri.partition("?")
-            path = head.rpartition("/")[0] + f"/{name}"
-            scheme = path.replace("postgresql://", "postgresql+psycopg://", 1)
-            return f"{scheme}?{query}" if query else scheme
-
-        yield fresh
+        yield Databases(uri)
         stop()
 
 
 @pytest.fixture
-def postgres_url(_postgres_server: Callable[[], str]) -> str:
+def postgres_url(_postgres_server: Databases) -> Iterator[str]:
     """URL of a fresh, empty PostgreSQL database, for SQLAlchemy with psycopg."""
-    return _postgres_server()
+    with _postgres_server.fresh() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -97,20 +89,31 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgis_server() -> Iterator[str]:
-    """Address of a PostgreSQL server with PostGIS, of this session."""
+def _postgis_server() -> Iterator[str]:
+    """Address of a PostgreSQL server with PostGIS, of this session, to make databases from."""
     from tests.builders.postgis import postgis_server
 
     with postgis_server(free_port()) as address:
-        yield address
+        yield f"{address}/postgres"
+
+
+@pytest.fixture(scope="session")
+def _postgis_databases(_postgis_server: str) -> Databases:
+    return Databases(_postgis_server)
 
 
 @pytest.fixture
-def postgis_url(postgis_server: str) -> str:
+def postgis_url(_postgis_server: str) -> Iterator[str]:
     """URL of a fresh, empty database on a server with PostGIS, the extension not yet made."""
-    from tests.builders.postgis import fresh_database
+    with Databases(_postgis_server).fresh() as url:
+        yield url
 
-    return fresh_database(postgis_server)
+
+@pytest.fixture
+def _spatial_url(_postgis_databases: Databases) -> Iterator[str]:
+    """The same, but that an earlier test may have had the extension made."""
+    with _postgis_databases.fresh() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgis"])
@@ -118,7 +121,7 @@ def spatial_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of a fresh database of each kind that keeps geometry, in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
-    url: str = request.getfixturevalue("postgis_url")
+    url: str = request.getfixturevalue("_spatial_url")
     return url
 
 

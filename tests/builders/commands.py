@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryFile, mkdtemp
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
 
 from tests.builders import warm
 from tests.builders.county import county
+from tests.builders.programs import programs
 from tongban.demonstration.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,24 +62,6 @@ def run(
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess(words, code, out.read(), err.read())
-
-
-@cache
-def programs() -> str:
-    """The socket of the process that starts commands, made for the first of a test process."""
-    folder = mkdtemp(prefix="warm-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = f"{folder}/socket"
-    served = subprocess.Popen(
-        [sys.executable, warm.__file__, path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    atexit.register(served.kill)
-    assert served.stdout is not None
-    assert served.stdout.readline() == b"serving\n"
-    return path
 
 
 def told(*arguments: object) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from exchange.v1 import catalog_pb2, grants_pb2
 from flows import directory, sync
 from seal.v1 import seal_pb2
+from tests.builders import programs
 from tongban.demonstration import licensing, sharing, stage
 from tongban.demonstration.stage import Stage
 
@@ -25,7 +26,7 @@ def new_stage(folder: Path) -> Stage:
 def county(folder: Path) -> Iterator[Stage]:
     """A running node whose catalog holds the county's departments and resources."""
     scene = new_stage(folder)
-    with stage.running(scene):
+    with stage.running(scene, programs.start):
         fill_catalog(scene)
         yield scene
 

@@ -1,6 +1,6 @@
 """Fresh databases without waiting for migrations: what the first one became, again.
 
-The migrations of a service are run once in a process, by the service's own code. Every later
+The migrations of a service are run once for a folder, by the service's own code. Every later
 database that is still empty gets what they left: SQLite a copy of the file, PostgreSQL the same
 statements in one go. One that holds anything is migrated as ever.
 """
@@ -10,11 +10,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import psycopg
-import pytest
 import sqlalchemy as sa
 
 from runtime.database import Database
@@ -26,49 +27,56 @@ _READS: Final = ("SELECT", "SHOW", "PRAGMA")
 def from_the_first(folder: Path) -> Iterator[None]:
     """Within this, `Database.migrate` runs a service's migrations on the first empty database."""
     plainly = Database.migrate
-    files: dict[Path, Path] = {}
-    scripts: dict[tuple[Path, str], str] = {}
 
-    def in_file(database: Database, migrations: Path) -> None:
+    def in_file(database: Database, migrations: Path, first: Path) -> None:
         path = Path(database.url.database or "")
         if path.exists() and _holds_anything(path):
             plainly(database, migrations)
-        elif migrations in files:
+        elif first.exists():
             with closing(sqlite3.connect(path)) as made:
                 made.execute("PRAGMA journal_mode=WAL")
-                with closing(sqlite3.connect(files[migrations])) as first:
-                    first.backup(made)
+                with closing(sqlite3.connect(first)) as held:
+                    held.backup(made)
         else:
             plainly(database, migrations)
-            first_file = folder / f"{len(files)}.db"
-            with closing(sqlite3.connect(path)) as made:
-                made.execute("VACUUM INTO ?", (str(first_file),))
-            files[migrations] = first_file
+            with _whole(first) as file, closing(sqlite3.connect(path)) as made:
+                made.execute("VACUUM INTO ?", (str(file),))
 
-    def on_server(database: Database, migrations: Path) -> None:
+    def on_server(database: Database, migrations: Path, first: Path) -> None:
         with database.engine.connect() as connection:
             known = sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :name")
             empty = connection.execute(known, {"name": database.schema}).first() is None
-        script = scripts.get((migrations, database.schema)) if empty else None
         if not empty:
             plainly(database, migrations)
-        elif script is not None:
+        elif first.exists():
             with database.engine.begin() as connection:
-                connection.exec_driver_sql(script)
+                connection.exec_driver_sql(first.read_text("utf-8"))
         else:
             with _told(database) as told:
                 plainly(database, migrations)
-            scripts[migrations, database.schema] = ";\n".join(told)
+            with _whole(first) as file:
+                file.write_text(";\n".join(told), "utf-8")
 
     def migrate(database: Database, migrations: Path) -> None:
+        name = sha256(f"{migrations} {database.schema}".encode()).hexdigest()[:32]
         if database.is_sqlite:
-            in_file(database, migrations)
+            in_file(database, migrations, folder / f"{name}.db")
         else:
-            on_server(database, migrations)
+            on_server(database, migrations, folder / f"{name}.sql")
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Database, "migrate", migrate)
+    Database.migrate = migrate  # type: ignore[method-assign]
+    try:
         yield
+    finally:
+        Database.migrate = plainly  # type: ignore[method-assign]
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """What is written within this is there as a whole or not at all: others look for it too."""
+    part = path.with_suffix(f".{uuid4().hex}")
+    yield part
+    part.replace(path)
 
 
 def _holds_anything(path: Path) -> bool:

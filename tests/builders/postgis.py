@@ -11,12 +11,9 @@ import os
 import pwd
 import subprocess
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import psycopg
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 CONTROL = Path("/usr/share/postgresql/15/extension/postgis.control")
@@ -53,11 +50,3 @@ def postgis_server(port: int) -> Iterator[str]:
             yield f"postgresql://tongban@127.0.0.1:{port}"
         finally:
             subprocess.run([*control, "-m", "immediate", "stop"], **started)
-
-
-def fresh_database(server: str) -> str:
-    """A new database on a server, without the extension; its URL for SQLAlchemy with psycopg."""
-    name = f"t{uuid.uuid4().hex}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return f"{server.replace('postgresql://', 'postgresql+psycopg://', 1)}/{name}"

@@ -4,9 +4,11 @@
    environment, the terminal and the folder when they are imported is that command's.
 2. A command has a process and a process group of its own, the caller's standard files, and the
    exit code that it would have had. Its caller gone, it is ended.
+3. A node whose start and end nobody looks at goes this way too (`Node`); what its migrations left
+   on the first empty databases, the later ones get as a copy.
 
 `python warm.py SOCKET` serves; `python warm.py SOCKET ARGUMENT ...` is the command. No test of a
-node, of a process that outlives its caller or of starting itself goes this way.
+process that outlives its caller, or of starting or ending itself, goes this way.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import select
 import signal
 import socket
 import sys
+from pathlib import Path
+from subprocess import TimeoutExpired
 
 #: What a node or a supervisor starts for itself, and is sent signals: these start as they are.
 LASTING = frozenset({"serve", "demo", "flow"})
@@ -33,17 +37,75 @@ def ask(
     timeout: float | None = None,
 ) -> int:
     """The exit code of a command; TimeoutError where it takes more than so many seconds."""
-    asked = [arguments, environment or dict(os.environ), folder or os.getcwd()]
     with socket.socket(socket.AF_UNIX) as served:
         served.settimeout(timeout)
-        served.connect(path)
-        body = json.dumps(asked).encode()
-        socket.send_fds(served, [len(body).to_bytes(8, "big")], list(files))
-        served.sendall(body)
+        _order(served, path, arguments, files, environment or dict(os.environ), folder)
         for number in (signal.SIGINT, signal.SIGTERM) if timeout is None else ():
             signal.signal(number, lambda got, _: served.send(bytes((got,))))
         said = served.recv(1)
     return int.from_bytes(said, "big") if said else 1
+
+
+def _order(
+    served: socket.socket,
+    path: str,
+    arguments: list[str],
+    files: tuple[int, int, int],
+    environment: dict[str, str],
+    folder: str | None,
+) -> int:
+    """Have a command started; its process."""
+    served.connect(path)
+    body = json.dumps([arguments, environment, folder or os.getcwd()]).encode()
+    socket.send_fds(served, [len(body).to_bytes(8, "big")], list(files))
+    served.sendall(body)
+    return int.from_bytes(served.recv(8, socket.MSG_WAITALL), "big")
+
+
+class Node:
+    """A node that runs, with as much of `subprocess.Popen` as those who start one use."""
+
+    def __init__(self, path: str, arguments: list[str], log: int) -> None:
+        self.returncode: int | None = None
+        self._served = socket.socket(socket.AF_UNIX)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        try:
+            files = (nothing, log, log)
+            self.pid = _order(self._served, path, arguments, files, dict(os.environ), None)
+        finally:
+            os.close(nothing)
+
+    def poll(self) -> int | None:
+        """Its exit code, once it has ended."""
+        try:
+            return self.wait(0)
+        except TimeoutExpired:
+            return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code; TimeoutExpired where it runs for longer."""
+        if self.returncode is None:
+            self._served.settimeout(timeout)
+            try:
+                said = self._served.recv(1)
+            except (TimeoutError, BlockingIOError):
+                raise TimeoutExpired("tongban serve", timeout or 0) from None
+            self.returncode = int.from_bytes(said, "big") if said else 1
+            self._served.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, and none to what it started."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self.send_signal(signal.SIGKILL)
 
 
 def serve(path: str) -> None:
@@ -53,13 +115,15 @@ def serve(path: str) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
         listening.listen(64)
+        migrations = Path(path).with_name("migrated")
+        migrations.mkdir()
         os.write(1, b"serving\n")
         # Who started this holds the other end of its standard input, whatever ends them.
         while sys.stdin.fileno() not in select.select([sys.stdin, listening], [], [])[0]:
             taken, _ = listening.accept()
             if os.fork() == 0:
                 listening.close()
-                _attend(taken)
+                _attend(taken, migrations)
             taken.close()
 
 
@@ -68,17 +132,20 @@ def _import_everything() -> None:
     import threading
     from importlib import import_module
 
+    import uvloop  # noqa: F401  a node's
+
+    from tests.builders import migrated  # noqa: F401
     from tongban.main import COMMANDS
 
-    for module, _ in COMMANDS.values():
-        import_module(f"tongban.commands.{module}")
+    for module in ("node", *(f"commands.{module}" for module, _ in COMMANDS.values())):
+        import_module(f"tongban.{module}")
     for name in [n for n in sys.modules if n.partition(".")[0] == "tongban"]:
         del sys.modules[name]
     assert threading.active_count() == len(os.listdir("/proc/self/task")) == 1
     gc.freeze()
 
 
-def _attend(taken: socket.socket) -> None:
+def _attend(taken: socket.socket, migrations: Path) -> None:
     """Start one command and see to its end. Never returns."""
     import selectors
 
@@ -90,9 +157,10 @@ def _attend(taken: socket.socket) -> None:
     command = os.fork()
     if command == 0:
         taken.close()
-        _be(*json.loads(body), files)
+        _be(*json.loads(body), files, migrations)
     for file in files:
         os.close(file)
+    taken.sendall(command.to_bytes(8, "big"))
     ended = os.pidfd_open(command)
     with selectors.DefaultSelector() as either:
         either.register(ended, selectors.EVENT_READ)
@@ -107,7 +175,13 @@ def _attend(taken: socket.socket) -> None:
     os._exit(0)
 
 
-def _be(arguments: list[str], environment: dict[str, str], folder: str, files: list[int]) -> None:
+def _be(
+    arguments: list[str],
+    environment: dict[str, str],
+    folder: str,
+    files: list[int],
+    migrations: Path,
+) -> None:
     """Become the command. Never returns."""
     os.setsid()
     for standard, file in zip(_STANDARD, files, strict=True):
@@ -124,9 +198,11 @@ def _be(arguments: list[str], environment: dict[str, str], folder: str, files: l
     sys.stderr.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[attr-defined]
     code = 1
     try:
+        from tests.builders.migrated import from_the_first
         from tongban.main import main
 
-        main()
+        with from_the_first(migrations):
+            main()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

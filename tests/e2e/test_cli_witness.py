@@ -79,6 +79,8 @@ def test_a_witness_watches_and_its_word_is_asked_for(scene, receipt, key, tmp_pa
     told("audit", "register-witness", named, *department, *at(scene, "centre"))
     again = run("audit", "register-witness", named, *department, *at(scene, "centre"))
     assert (again.returncode, "WITNESS_EXISTS" in again.stderr) == (3, True)
+    # The answer is in the log before the witness looks again: nothing has it look once more.
+    assert run("audit", "complete", receipt, *at(scene, "employment")).returncode == 0
     second = told("audit", "witness", watch, *at(scene, "auditor"))
     assert (second["cosigned"], second["handed_in"]) == (True, True)
     assert second["before"] == first["size"]

@@ -9,12 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -32,6 +32,7 @@ MARK = "demonstration"
 START_SECONDS = 60
 
 Facts = dict[str, Any]
+Start = Callable[[Sequence[str], BinaryIO], "subprocess.Popen[bytes]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +172,16 @@ def enrol(stage: Stage) -> Authority:
     return authority
 
 
+def _start(arguments: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
+    """`tongban` with arguments, in a session of its own; what it says goes to a file."""
+    command = [sys.executable, "-m", "tongban", *arguments]
+    return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+
 @contextmanager
-def running(stage: Stage) -> Iterator[subprocess.Popen[bytes]]:
+def running(stage: Stage, start: Start = _start) -> Iterator[subprocess.Popen[bytes]]:
     """A node on the stage's folder, `tongban serve`, with every system's client connected."""
-    process = stage.process = start_node(stage)
+    process = stage.process = start_node(stage, start)
     try:
         for system in SYSTEMS:
             stage.clients[system.key] = Client(stage.address, stage.identity(system.key))
@@ -195,16 +202,13 @@ def stop_node(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def start_node(stage: Stage) -> subprocess.Popen[bytes]:
+def start_node(stage: Stage, start: Start = _start) -> subprocess.Popen[bytes]:
     """Start `tongban serve` and wait until it is healthy. Raises Unavailable, NODE_NOT_STARTED."""
     log = stage.data / "node.log"
-    command = [sys.executable, "-m", "tongban", "serve", "--data", str(stage.data)]
+    pages = ("--portal", stage.settings.portal.listen)
     with log.open("ab") as file:
-        process = subprocess.Popen(
-            [*command, "--listen", stage.address, "--portal", stage.settings.portal.listen],
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
+        process = start(
+            ["serve", "--data", str(stage.data), "--listen", stage.address, *pages], file
         )
     try:
         wait_until_healthy(stage, process, log)
