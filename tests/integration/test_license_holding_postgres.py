@@ -75,7 +75,7 @@ async def test_the_whole_way_on_postgresql(tmp_path: Path, postgres_url: str) ->
             assert answer.verdict.sub_indication == reason
         administrator = node.client(OFFICE, Role.ADMINISTRATOR, system="admin")
         lists = await administrator.statuses.PublishStatusLists(offline.PublishStatusListsRequest())
-        assert [one.ended for one in lists.lists] == [1]
+        assert [one.ended for one in lists.lists] == [1, 1]  # of licenses, and of showings
         asked = await verifier.wallets.CreatePresentationRequest(
             wallets.CreatePresentationRequestRequest(
                 license_type=TYPE_NAME, fields=["CZZT"], purpose=PURPOSE,
