@@ -135,6 +135,12 @@ def test_a_qr_code_is_verified_without_a_network(
         mine = ("--identity", scene.identity(identity))
         said = run("license", "verify-qr", named, *verify[3:], *mine)
         assert said.exit_code == code, said.output
+    # Online, by the live state and the card.
+    live = ("license", "verify", text, "--purpose", "办理社会保险", *at(scene, "police"))
+    for card, code in ((HOLDER, 0), (AGENT, 1)):
+        said = run(*live, "--json", holder=card)
+        assert (said.exit_code, card in said.output) == (code, False), said.output
+    assert json.loads(said.stdout)["verdict"]["sub_indication"] == "HOLDER_DIFFERS"
     # An older list takes no newer one's place.
     kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert kept

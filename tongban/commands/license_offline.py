@@ -16,7 +16,7 @@ from licenses.verifying.model import check_card
 from runtime.errors import InvalidArgument
 from runtime.identity import Credentials
 from tongban.client import Client, new_request_id, plain
-from tongban.commands.license_shown import HolderCode, Name
+from tongban.commands.license_shown import HolderCode, Name, text_of_code
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -32,7 +32,7 @@ from tongban.console import (
     say,
     when,
 )
-from tongban.files import read_file, write_file
+from tongban.files import write_file
 from tongban.offline_folder import OfflineFolder
 
 app = typer.Typer()
@@ -159,8 +159,7 @@ def verify_qr(
     Example: tongban license verify-qr code.txt --purpose 办理社会保险 --folder offline
     """
     with outcomes(as_json=as_json):
-        if not code.startswith("TB1:") and Path(code).is_file():
-            code = read_file(Path(code), greatest=65_536).decode("utf-8", "replace").strip()
+        code = text_of_code(code)
         if not holder_code and not card_not_seen:
             raise InvalidArgument(
                 "compare the card of who shows the code: give its number by TONGBAN_HOLDER_CODE, "

@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from licenses.offline.model import PREFIX
 from licenses.v1 import presentations_pb2 as presentations
+from licenses.v1 import verifying_pb2 as verifying
 from seal.v1 import seal_pb2
 from tongban.client import Client, new_request_id, plain
-from tongban.commands.license_shown import HolderCode, Name
+from tongban.commands.license_shown import HolderCode, Name, text_of_code
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -82,21 +84,33 @@ def present(
 
 @app.command()
 def verify(
-    code: Annotated[str, typer.Argument(help="The code as shown.")],
+    code: Annotated[
+        str, typer.Argument(help="The code as shown; or a QR code's text (TB1:…), or a file of it.")
+    ],
     purpose: Annotated[str, typer.Option(help="What you need it for.")],
+    holder_code: Annotated[
+        str,
+        typer.Option(
+            envvar="TONGBAN_HOLDER_CODE",
+            help="Number on the card you saw; best by variable. Compared with who presented.",
+        ),
+    ] = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
-    """Verify a presented code. Exit code 1 FAILED, 6 INDETERMINATE.
+    """Verify a presented code, by the live state. Exit code 1 FAILED, 6 INDETERMINATE.
 
     Example: tongban license verify 7ZK4-… --purpose 办理社会保险
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        answer = client.presentations.VerifyPresentation(
-            presentations.VerifyPresentationRequest(code=code, purpose=purpose),
-            timeout=client.timeout,
-        )
+        request = verifying.VerifyLicenseRequest(purpose=purpose, holder_code=holder_code)
+        text = text_of_code(code)
+        if text.startswith(PREFIX):
+            request.qr = text
+        else:
+            request.code = text
+        answer = client.verifying.VerifyLicense(request, timeout=client.timeout)
         if as_json:
             print_json(plain(answer))
         else:

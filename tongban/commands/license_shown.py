@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from licenses.offline.model import PREFIX
 from licenses.v1 import licenses_pb2 as pb
 from runtime.errors import InvalidArgument
 from tongban.client import plain
@@ -38,6 +39,15 @@ Holders = Annotated[
 ]
 RequestId = Annotated[str, typer.Option(help="The same id repeats safely.")]
 _PICTURE_LIMIT = 512 * 1024
+#: What is longer names no file.
+_NAME = 255
+
+
+def text_of_code(given: str) -> str:
+    """A code as it was given, or what stands in the file of that name."""
+    if len(given) > _NAME or given.startswith(PREFIX) or not Path(given).is_file():
+        return given
+    return read_file(Path(given), greatest=65_536).decode("utf-8", "replace").strip()
 
 
 def state_word(state: pb.LicenseState.ValueType) -> str:
