@@ -82,6 +82,11 @@ _CARD: Final = Told(
     en="Compare the person's identity card yourself: a code on a screen may be a copied picture.",
     zh="请自行核对出示人的身份证件：屏幕上的码可能是截图。",
 )
+_UNBOUND: Final = Told(
+    en="This code is bound to nobody, so your card number was compared with nothing: a copied "
+    "picture of it passes as well.",
+    zh="此码未绑定持证人，所填证件号码未与任何信息比对：翻拍的图片同样可以通过。",
+)
 _IN_FORCE: Final = Told(
     en="The file is as it was issued, its seal holds, and the license is in force now.",
     zh="文件与签发时一致，印章有效，证照现在有效。",
@@ -120,7 +125,7 @@ def answer_to_code(
             replace(one, title=_ASKED.get(said.name, one.title))
             for one, said in zip(checks_seen(verdict.checks), verdict.checks, strict=True)
         ),
-        advice=(_CARD,) if light is Light.GREEN and not card_seen else (),
+        advice=_advice(verdict, card_seen=card_seen) if light is Light.GREEN else (),
         shown=tuple(
             Row(name=Told(en=names.get(key, (key, key))[0], zh=names.get(key, (key, key))[1]),
                 value=found.fields[key])
@@ -129,6 +134,18 @@ def answer_to_code(
         facts=_facts(found, english=english),
         trace=found.receipt.leaf_hash.hex(),
     )  # fmt: skip
+
+
+def _advice(verdict: seal_pb2.Verdict, *, card_seen: bool) -> tuple[Told, ...]:
+    """What is left to compare of who shows a code."""
+    if not card_seen:
+        return (_CARD,)
+    compared = all(
+        one.indication == seal_pb2.INDICATION_PASSED
+        for one in verdict.checks
+        if one.name == "holder"
+    )
+    return () if compared else (_UNBOUND,)
 
 
 def with_license(

@@ -95,6 +95,10 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "differs": ("It does not agree with the log.", "与日志不符。"),
     "not_compared_holder": ("No card was compared.", "未与身份证件比对。"),
+    "not_compared_unbound": (
+        "It is bound to nobody: a copied picture of it passes as well.",
+        "此码未绑定持证人：翻拍的图片同样可以通过。",
+    ),
     "not_compared_presentation": (
         "Whether its holder ended it since is not known here: fetch this page anew.",
         "出示后持证人是否已提前结束，在此未知：请重新下载本页。",

@@ -63,6 +63,17 @@ def test_what_was_chosen_is_shown_under_its_name_in_reading_order() -> None:
     assert answer.summary.en == "Said."
 
 
+def test_a_code_that_is_bound_to_nobody_is_told_though_a_card_was_given() -> None:
+    found = response(fields={"ZZ": "3"})
+    left = seal_pb2.INDICATION_INDETERMINATE
+    found.verdict.checks.append(seal_pb2.Check(name="holder", indication=left))
+    (unbound,) = answer_to_code(found, {}, english=True, card_seen=True).advice
+    (unseen,) = answer_to_code(found, {}, english=True, card_seen=False).advice
+    assert unbound != unseen
+    assert "bound to nobody" in unbound.en
+    assert "未绑定" in unbound.zh
+
+
 def test_a_good_seal_does_not_make_an_ended_license_good() -> None:
     passed = seal_pb2.INDICATION_PASSED
     verdict = seal_pb2.Verdict(indication=passed, now=seal_pb2.Standing(indication=passed))

@@ -71,7 +71,7 @@
     const [light, word, summary] = words[`reason_${found.reason || "PASSED"}`];
     const checks = found.checks.map(([name, reason]) => [told(`check_${name}`),
       reason === null ? "amber" : !reason ? "green" : Codes.UNCERTAIN.has(reason) ? "amber" : "red",
-      reason === null ? told(`not_compared_${name}`) : reason ? words[`reason_${reason}`][2] : ""]);
+      reason === null ? told(name === "holder" && found.code && !found.code.holder ? "not_compared_unbound" : `not_compared_${name}`) : reason ? words[`reason_${reason}`][2] : ""]);
     const cards = [];
     if (found.code) {
       const labels = names[found.code.name] ?? {};
