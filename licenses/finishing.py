@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from licenses import store
 from licenses.credentials import Credentials
@@ -289,14 +290,8 @@ def abandon(
     store.move(work.session, license_.id, license_.state, after, at=now, reason=reason)
     if again:
         states.free_request(work.session, license_.id)
-    facts: dict[str, Value] = {
-        "license": license_.name,
-        "license_identifier": license_.identifier,
-        "from": license_.state.value,
-        "to": after.value,
-        "reason": reason,
-    }
-    work.record(make_record(Act.ABANDON.value, at=now, actor=actor, facts=facts))
+    facts = {"from": license_.state.value, "to": after.value, "reason": reason}
+    work.record(record_of_act(Act.ABANDON.value, license_, at=now, actor=actor, facts=facts))
     return replace(license_, state=after, state_time=now, state_reason=reason)
 
 
@@ -315,47 +310,67 @@ def _end(work: UnitOfWork, before: License, active: License, now: datetime) -> N
         work.session, before.id, before.state, after, at=now, reason=reason, successor=active.id
     )
     outbox.enqueue(work.session, before.id, record_of(ended))
-    facts: dict[str, Value] = {
-        "license": before.name,
-        "license_identifier": before.identifier,
-        "from": before.state.value,
-        "to": after.value,
-        "reason": reason,
-        "successor": active.name,
-        **document_facts(before),
-    }
-    work.record(make_record(active.act.value, at=now, actor=active.actor, facts=facts))
+    work.record(
+        record_of_act(
+            active.act.value,
+            before,
+            at=now,
+            actor=active.actor,
+            facts={"from": before.state.value, "to": after.value, "reason": reason},
+            hidden={"successor": active.name},
+        )
+    )
 
 
-def document_facts(license_: License) -> dict[str, str]:
-    """Hashes of its files: whoever has a document finds what became of it in the log."""
+def record_of_act(
+    kind: str,
+    license_: License,
+    *,
+    at: datetime,
+    actor: str,
+    facts: Mapping[str, Value],
+    hidden: Mapping[str, str] = MappingProxyType({}),
+) -> SealedRecord:
+    """What the log tells of a license.
+
+    Hashes of its files: whoever has a document finds what became of it. Not its name or
+    identifier: who was once shown them could watch its state in the log, and its holder would
+    not see that look. The log commits to them.
+    """
     named = {
         "ofd_sha256": license_.ofd_sha256,
         "pdf_sha256": license_.pdf_sha256,
         "jwt_sha256": license_.jwt_sha256,
     }
-    return {fact: sha256 for fact, sha256 in named.items() if sha256}
+    told = {
+        "license": license_.name,
+        "license_identifier": license_.identifier,
+        **hidden,
+    }
+    return make_record(
+        kind,
+        at=at,
+        actor=actor,
+        facts={**facts, **{fact: sha256 for fact, sha256 in named.items() if sha256}},
+        commitments={label: value.encode() for label, value in told.items()},
+    )
 
 
 def _issued_record(license_: License, before: License | None, at: datetime) -> SealedRecord:
-    facts: dict[str, Value] = {
-        "license": license_.name,
-        "license_type": license_.type_id,
-        "license_type_version": license_.type_version,
-        "license_identifier": license_.identifier,
-        "origin": license_.origin.value,
-        "seal": license_.seal,
-        **document_facts(license_),
-    }
-    if before is not None:
-        facts["predecessor"] = before.name
-    return make_record(
+    return record_of_act(
         "license_issued",
+        license_,
         at=at,
         actor=license_.actor,
-        facts=facts,
-        commitments={
-            "holder_code": license_.holder_code.encode(),
-            "holder_name": license_.holder_name.encode(),
+        facts={
+            "license_type": license_.type_id,
+            "license_type_version": license_.type_version,
+            "origin": license_.origin.value,
+            "seal": license_.seal,
+        },
+        hidden={
+            "holder_code": license_.holder_code,
+            "holder_name": license_.holder_name,
+            "predecessor": before.name if before else "",
         },
     )

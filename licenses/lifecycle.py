@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from licenses import store
-from licenses.finishing import abandon, document_facts
+from licenses.finishing import abandon, record_of_act
 from licenses.held import license_not_found
 from licenses.library import store as outbox
 from licenses.library.service import record_of
@@ -23,7 +23,6 @@ from runtime.clock import Clock
 from runtime.database import UnitOfWork
 from runtime.errors import Aborted
 from runtime.identity import Principal
-from runtime.records import Value, make_record
 
 
 def change(
@@ -54,14 +53,6 @@ def change(
             message_zh="该证照刚被修改：请重新读取",
         )
     outbox.enqueue(work.session, held.id, record_of(changed))
-    facts: dict[str, Value] = {
-        "license": name,
-        "license_identifier": held.identifier,
-        "from": held.state.value,
-        "to": after.value,
-        "reason": reason,
-        # As in the record of its issuing.
-        **document_facts(held),
-    }
-    work.record(make_record(act.value, at=now, actor=principal.system, facts=facts))
+    facts = {"from": held.state.value, "to": after.value, "reason": reason}
+    work.record(record_of_act(act.value, held, at=now, actor=principal.system, facts=facts))
     return changed

@@ -1,10 +1,12 @@
 """What the records of a package must be, by the log and not by what the package says of itself.
 
 1. The first record is the one that made what is archived: of a license its issue, of a case the
-   collecting. It names the subject, and the digests of a license's forms.
+   collecting. That of a case names it. That of a license has the digests of its forms; those of
+   before name the license, too.
 2. A case has the record of each question that its first record names, and of no other; where that
    record commits to the form, the package opens the commitments.
-3. Each further record of a license names it.
+3. Each further record of a license has the digest of its OFD, or names it.
+4. What a license's package calls it by its identifier stands in its metadata.
 """
 
 from __future__ import annotations
@@ -71,6 +73,8 @@ def attested(archive: Archive, held: Package) -> Iterator[Finding]:
     told = _json(held.files.get(f"{kind_of(archive)}.json", b""))
     if not isinstance(told, dict) or told.get("name") != archive.subject:
         other.append(f"{kind_of(archive)}.json")
+    elif "identifier" in told and told["identifier"] != _identifier_in(held):
+        other.append("metadata.json")
     yield Finding(
         property=Property.AUTHENTIC, name="package_of_its_subject", passed=not other,
         detail=f"of something else: {', '.join(other)}" if other
@@ -94,7 +98,8 @@ def _strange(archive: Archive, held: Package) -> Iterator[str]:
     first = _leaf(found.get("audit/1.json", {}))
     case = archive.is_case
     kind, fact = ("materials_collected", "collection") if case else ("license_issued", "license")
-    if first.get("kind") != kind or first.get(fact) != archive.subject:
+    named = first.get(fact) if case or fact in first else archive.subject
+    if first.get("kind") != kind or named != archive.subject:
         yield "audit/1.json"
         return
     if case:
@@ -107,15 +112,23 @@ def _strange(archive: Archive, held: Package) -> Iterator[str]:
             if name not in found or str(found[name].get("index")) != there.get(name):
                 yield name
         return
+    if fact not in first and "ofd_sha256" not in first:
+        yield "audit/1.json"
     for form in _FORMS:
         digest = first.get(f"{form}_sha256")
         data = held.files.get(f"forms/license.{form}")
         if digest is not None and (data is None or hashlib.sha256(data).hexdigest() != digest):
             yield f"forms/license.{form}"
-    needle = orjson.dumps(archive.subject).decode()
+    naming = (archive.subject, first.get("ofd_sha256"))
+    needles = [orjson.dumps(one).decode() for one in naming if one]
     for name, record in found.items():
-        if needle not in str(record.get("leaf")):
+        if not any(one in str(record.get("leaf")) for one in needles):
             yield name
+
+
+def _identifier_in(held: Package) -> object:
+    metadata = _json(held.files.get("metadata.json", b""))
+    return metadata.get("ZZBS") if isinstance(metadata, dict) else None
 
 
 def _agreed(archive: Archive, held: Package, leaf: Mapping[str, Any]) -> bool:

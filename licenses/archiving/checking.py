@@ -109,7 +109,7 @@ def moved_on(state: str, told_by: str, archived: bool) -> Finding:
 
 
 def _logged(archive: Archive, around: Surroundings) -> Finding:
-    found = around.logged(("archived",), archive.sha256, archive.archive_time)
+    found = around.logged(("archived",), (archive.sha256,), archive.archive_time)
     said = orjson.loads(found.leaf) if found else {}
     passed = said.get("archive") == archive.name and said.get("subject") == archive.subject
     return _finding(

@@ -77,9 +77,11 @@ class Contents:
     def _acts(self, one: License) -> list[Logged]:
         """The records of its issue, and of its last act where there was one after that."""
         issued = one.activated_at or one.issue_time
-        acts = [self._logged(("license_issued",), one.name, issued)]
+        # By its file; records of before name it.
+        naming = (one.ofd_sha256, one.name)
+        acts = [self._logged(("license_issued",), naming, issued)]
         if one.state is not LicenseState.ACTIVE or one.state_time > issued:
-            acts.append(self._logged(_ACTS[one.state], one.name, one.state_time))
+            acts.append(self._logged(_ACTS[one.state], naming, one.state_time))
         return acts
 
     def of_case(self, one: Collection) -> dict[str, bytes]:
@@ -111,7 +113,7 @@ class Contents:
             salts = {"salt": result.salt, "consent_salt": one.consent_salt}
             files["audit/opening.json"] = package.pretty(salts)
         if one.consent_salt:
-            agreed = self._logged(("collection_consented",), one.name, one.create_time)
+            agreed = self._logged(("collection_consented",), (one.name,), one.create_time)
             files["audit/consent.json"] = proof_of(agreed)
         for copy in result.copies:
             with self._database.reading() as session:
@@ -125,12 +127,12 @@ class Contents:
         for number, index in enumerate(result.log_indices, 2):
             files[f"audit/{number}.json"] = proof_of(self._around.logged_at(index))
         found = self._logged(
-            ("materials_collected",), one.name, one.collect_time or one.create_time
+            ("materials_collected",), (one.name,), one.collect_time or one.create_time
         )
         files["audit/1.json"] = proof_of(found)
         return files
 
-    def _logged(self, kinds: Sequence[str], naming: str, at: datetime) -> Logged:
+    def _logged(self, kinds: Sequence[str], naming: Sequence[str], at: datetime) -> Logged:
         found = self._around.logged(kinds, naming, at)
         if found is None:
             raise Unavailable(

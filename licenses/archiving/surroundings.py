@@ -68,8 +68,8 @@ class Surroundings(Protocol):
         """A PDF, sealed at x, y with a width (mm)."""
         ...  # fmt: skip
 
-    def logged(self, kinds: Sequence[str], naming: str, at: datetime) -> Logged | None:
-        """The first record of one of these kinds that names something, made about then."""
+    def logged(self, kinds: Sequence[str], naming: Sequence[str], at: datetime) -> Logged | None:
+        """The first record of one of these kinds that names any of these, made about then."""
         ...
 
     def logged_at(self, index: int) -> Logged:
@@ -135,7 +135,7 @@ class NodeSurroundings:
         sealed = call_node(self._seals.SealDocument, request, seconds=SEALING_SECONDS)
         return bytes(sealed.document)  # fmt: skip
 
-    def logged(self, kinds: Sequence[str], naming: str, at: datetime) -> Logged | None:
+    def logged(self, kinds: Sequence[str], naming: Sequence[str], at: datetime) -> Logged | None:
         """See Surroundings. Halves the log to the time, and reads on from there."""
         deadline = time.monotonic() + LOG_SECONDS
         while True:
@@ -146,14 +146,17 @@ class NodeSurroundings:
                 return None
             time.sleep(LOG_PAUSE)  # it may not have come to the log yet
 
-    def _search(self, kinds: Sequence[str], naming: str, at: datetime) -> tuple[int, bytes] | None:
+    def _search(
+        self, kinds: Sequence[str], naming: Sequence[str], at: datetime
+    ) -> tuple[int, bytes] | None:
         start = self._begin(instant(at - EARLY))
         last = instant(at + LATE)
-        needle = orjson.dumps(naming)
+        needles = [orjson.dumps(one) for one in naming]
         for _ in range(MOST_PAGES):
             page = self._entries(start, PAGE)
             for offset, leaf in enumerate(page):
-                if needle in leaf and _parsed(leaf).get("kind") in kinds:
+                named = any(one in leaf for one in needles)
+                if named and _parsed(leaf).get("kind") in kinds:
                     return start + offset, leaf
             if len(page) < PAGE or _time(page[-1]) > last:
                 return None

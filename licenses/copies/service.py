@@ -50,7 +50,7 @@ from runtime.errors import (
 )
 from runtime.identity import Principal
 from runtime.objects import ObjectStore, get_content
-from runtime.records import Value, make_record
+from runtime.records import make_record
 
 FOLDER = "license-copies"
 #: How many of one license may be good at a time.
@@ -247,7 +247,6 @@ class Copies:
         principal: Principal,
     ) -> None:
         now, kind = self._clock.now(), "license_shared" if copy.shared else "license_copied"
-        facts: dict[str, Value] = {}
         # License and copy are known by their names and by their files, to who got one: none of
         # these stands in the log, where it would lead to all else that its maker did.
         commitments = {
@@ -263,12 +262,12 @@ class Copies:
         if under is not None:
             commitments["delegation"] = under.name.encode()
             commitments["agent_code"] = under.agent_code.encode()
-        if copy.service_item:
-            facts["service_item"] = copy.service_item
+        # How many licenses a case took, and which item they were for, is nobody else's either.
+        commitments["service_item"] = copy.service_item.encode()
         if copy.collection:
-            facts["collection"] = f"collections/{copy.collection}"
+            commitments["collection"] = f"collections/{copy.collection}".encode()
         record = make_record(
-            kind, at=now, actor=principal.system, facts=facts, commitments=commitments
+            kind, at=now, actor=principal.system, facts={}, commitments=commitments
         )
         accesses.add_access(
             work.session,

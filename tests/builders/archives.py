@@ -62,8 +62,8 @@ class Simulator:
         self.sealed.append(document)
         return document + b"sealed"
 
-    def logged(self, kinds: Sequence[str], naming: str, at: datetime) -> Logged:
-        leaf = orjson.dumps({"kind": kinds[0], "archive": naming})
+    def logged(self, kinds: Sequence[str], naming: Sequence[str], at: datetime) -> Logged:
+        leaf = orjson.dumps({"kind": kinds[0], "archive": naming[0]})
         return Logged(index=0, leaf=leaf, proof="")
 
     def verdict(self, _document: bytes) -> dict[str, Any]:

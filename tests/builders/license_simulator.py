@@ -394,9 +394,10 @@ class Simulation:
         """When nothing fails any more, nothing is left half-done, and the log and library agree."""
         versions = self._versions(first)
         assert not [one for one in versions if one.state is STATE.ISSUING], "half-issued"
-        issued = [leaf["license"] for leaf in self._leaves() if leaf["kind"] == "license_issued"]
+        issued = [leaf for leaf in self._leaves() if leaf["kind"] == "license_issued"]
         for one in versions:
-            assert issued.count(one.name) == (one.state is not STATE.ABANDONED)
+            logged = [leaf for leaf in issued if leaf["ofd_sha256"] == one.ofd_sha256]
+            assert len(logged) == (one.state is not STATE.ABANDONED)
             published = self.world.library.get(one.identifier)
             if one.state is STATE.ABANDONED:
                 assert published is None

@@ -127,9 +127,11 @@ async def test_the_public_log_tells_an_unknown_code_from_anothers_no_more_than_t
     told = [one.verdict.sub_indication for one in answers]
     assert told == ["WRONG_AUDIENCE", "CODE_UNKNOWN"]
     others, unknown = node.leaves("presentation_verified")
-    # Who holds one document knows its license's name, and finds none of its uses by it.
-    for leaf in node.leaves():
-        assert ("license" in leaf) is (leaf["kind"] == "license_issued")
+    # Who knows a license's name or identifier finds in the log neither its uses nor its state; who
+    # holds its file finds its issue by that.
+    assert not {"license", "license_identifier"} & {key for leaf in node.leaves() for key in leaf}
+    (issued,) = node.uses("license_issued", license_.name)
+    assert issued["ofd_sha256"] == license_.ofd_sha256
     assert "presentation" not in others
     assert [others["result"], unknown["result"]] == told
     assert set(others) == set(unknown)

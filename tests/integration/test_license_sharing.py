@@ -161,7 +161,7 @@ async def test_a_page_tells_nothing_of_what_is_left_out(node: LicenseNode) -> No
         if not page.next_page_token:
             break
         shown = last_of(token)
-        assert all(leaf["license"].rpartition("/")[2] != shown for leaf in node.leaves(ISSUED))
+        assert shown not in str(node.leaves(ISSUED))
     assert paged == every
     error = await refused(found(node, client, holder=other, page_size=1, page_token=token))
     assert error.reason == "BAD_PAGE_TOKEN"

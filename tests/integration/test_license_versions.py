@@ -79,8 +79,9 @@ async def test_a_corrected_license_is_a_new_version_and_the_old_one_is_supersede
     library = {one["license_identifier"]: one["state"] for one in node.library()}
     assert library[first.license_identifier] == "SUPERSEDED"
     assert library[second.license_identifier] == "ACTIVE"
-    (leaf,) = (x for x in node.leaves("license_corrected") if x["license"] == first.name)
-    assert (leaf["successor"], leaf["ofd_sha256"]) == (second.name, first.ofd_sha256)
+    told = {"license": first.name, "successor": second.name}
+    (leaf,) = node.committing("license_corrected", **told)
+    assert leaf["ofd_sha256"] == first.ofd_sha256
     # Only the newest version is corrected, and the third is of the second.
     request = pb.CorrectLicenseRequest(
         name=first.name, fields={"KZ_BZ": "x"}, reason="x", request_id=fresh()

@@ -112,6 +112,26 @@ def test_a_license_has_the_forms_that_its_issue_names() -> None:
     assert "audit/2.json" in failed(LICENSE, packed("license", LICENSE, strangers)).popitem()[1]
 
 
+def test_a_license_that_its_records_do_not_name_is_known_by_its_file() -> None:
+    """As they have been since the log commits to the name."""
+    issued = {"kind": "license_issued", "ofd_sha256": ISSUED["ofd_sha256"]}
+    ended = record(2, kind="license_revoked", ofd_sha256=ISSUED["ofd_sha256"])
+    good = {
+        "audit/1.json": record(1, **issued), "audit/2.json": ended, "forms/license.ofd": b"ofd",
+        "license.json": package.pretty({"name": LICENSE, "identifier": "1.2.3"}),
+        "metadata.json": package.pretty({"ZZBS": "1.2.3"}),
+    }  # fmt: skip
+    assert failed(LICENSE, packed("license", LICENSE, good)) == {}
+    for changed, told in (
+        ({"metadata.json": package.pretty({"ZZBS": "1.2.4"})}, "metadata.json"),
+        ({"forms/license.ofd": b"other"}, "forms/license.ofd"),
+        ({"audit/1.json": record(1, kind="license_issued")}, "audit/1.json"),
+        ({"audit/2.json": record(2, kind="license_revoked", ofd_sha256="ab" * 32)}, "audit/2.json"),
+    ):
+        found = failed(LICENSE, packed("license", LICENSE, {**good, **changed}))
+        assert told in str(found.values()), changed
+
+
 def test_a_package_of_something_else_is_found() -> None:
     other = packed("case", CASE, case(), retention="PERMANENT", department="departments/tax")
     assert failed(CASE, other) == {
