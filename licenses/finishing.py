@@ -49,7 +49,7 @@ from licenses.model import (
 from licenses.neighbours import Neighbours
 from licenses.page_refusals import in_words_of_the_order
 from licenses.pages import fallback, template
-from licenses.pages.drawn import Drawn, Said, draw, read_once
+from licenses.pages.drawn import Drawn, Said, draw, laid_out, read_once
 from licenses.pages.model import Attachment, Document
 from licenses.refusals import is_for_good, reason_of
 from licenses.states import store as states
@@ -221,16 +221,7 @@ def lay_out(
     """
     said = _said(license_, kind, scans)
     with _in_words_of_the_order(kind, values, said.mark):
-        return template.lay_out(
-            page_of(kind),
-            values,
-            created=said.created,
-            author=said.author,
-            metadata=said.metadata,
-            qr=said.qr,
-            mark=said.mark,
-            attachments=said.attachments,
-        )
+        return laid_out(page_of(kind), values, said)
 
 
 def _said(license_: License, kind: TypeVersion, scans: list[bytes]) -> Said:

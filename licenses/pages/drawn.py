@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from licenses.pages import fallback, template
-from licenses.pages.model import Attachment
+from licenses.pages.model import Attachment, Document
 from licenses.pages.ofd import write_ofd
 from licenses.pages.pdf import write_pdf
 from licenses.pages.sheets import Template, Value
@@ -41,14 +41,10 @@ def read_once(text: str) -> Template:
     return template.parse(text)
 
 
-def draw(text: str, values: Mapping[str, Value], said: Said, fonts: fallback.Fonts) -> Drawn:
-    """Lay out and write both; `fonts` are the process's of who asks.
-
-    Raises as `template.lay_out`, `write_ofd` and `write_pdf`.
-    """
-    fallback.use(fonts)
-    page = template.lay_out(
-        read_once(text),
+def laid_out(page: Template, values: Mapping[str, Value], said: Said) -> Document:
+    """The pages of a document. Raises as `template.lay_out`."""
+    return template.lay_out(
+        page,
         values,
         created=said.created,
         author=said.author,
@@ -57,4 +53,13 @@ def draw(text: str, values: Mapping[str, Value], said: Said, fonts: fallback.Fon
         mark=said.mark,
         attachments=said.attachments,
     )
+
+
+def draw(text: str, values: Mapping[str, Value], said: Said, fonts: fallback.Fonts) -> Drawn:
+    """Lay out and write both; `fonts` are the process's of who asks.
+
+    Raises as `template.lay_out`, `write_ofd` and `write_pdf`.
+    """
+    fallback.use(fonts)
+    page = laid_out(read_once(text), values, said)
     return Drawn(ofd=write_ofd(page), pdf=write_pdf(page), sheets=len(page.pages))
