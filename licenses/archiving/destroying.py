@@ -155,7 +155,7 @@ class Guarding:
                 reason="BAD_REPORT",
                 message_zh=f"报告应列 1 至 {MOST_REPORTED} 个归档包，各一次",
             )
-        archives = [self._archiving.get(one, principal) for one in wanted]
+        archives = self._archiving.several(wanted, principal)
         if any(one.department != parent for one in archives):
             raise archive_not_found()
         unchecked = [one.name for one in archives if one.check_time is None]
