@@ -29,11 +29,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.align import AlignMethod
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.rule import Rule
 from rich.segment import Segment
+from rich.style import Style
 from rich.table import Table
-from rich.text import Text
+from rich.text import Text, TextType
 
 from runtime import errors
 from seal.judging.plainly import china_time, plain, visible
@@ -57,6 +60,8 @@ class Exit(IntEnum):
 
 
 PIPE = 10_000
+RULE = 100
+"""The longest line under a heading, however wide what it is printed into."""
 # What goes into a file or a pipe is folded to no screen's width: a row is a line, and whole. Who
 # sets COLUMNS has said how wide it is to be; names are not broken then either.
 _WIDE = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE
@@ -77,6 +82,18 @@ class Screen(Console):
                 yield one
             else:
                 yield Segment(seen, one.style)
+
+    def rule(
+        self,
+        title: TextType = "",
+        *,
+        characters: str = "─",
+        style: str | Style = "rule.line",
+        align: AlignMethod = "center",
+    ) -> None:
+        """A heading with its line; a file or a pipe has no width to fill."""
+        made = Rule(title=title, characters=characters, style=style, align=align)
+        self.print(made, width=min(self.width, RULE))
 
 
 out = Screen(soft_wrap=True, highlight=False, width=_WIDE)

@@ -48,7 +48,7 @@ KINDS: Final = {
 ROLES: Final = {
     "administrator": ("administrator", "管理员"),
     "auditor": ("auditor", "审计员"),
-    "department": ("data officer", "部门数据员"),
+    "department": ("data officer", "数据专员"),
     "counter": ("counter", "窗口"),
     "applicant": ("applicant", "申请人"),
     "portal": ("web pages", "门户"),

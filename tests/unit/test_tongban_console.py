@@ -56,6 +56,20 @@ def test_no_column_is_lost_on_a_narrow_screen(screen):
     assert "三日" in said
 
 
+def test_a_heading_in_a_pipe_is_no_longer_than_a_screen():
+    program = "from tongban.console import out; out.rule('[bold]标题[/]', align='left')"
+    environment = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "标题 ──" in said
+    assert len(said) <= console.RULE
+
+
 def test_long_texts_are_still_folded(screen):
     console.print_table("T", ("field", "value"), [("purpose", "just words " * 20), ("n", "a/b")])
     assert max(map(len, screen.getvalue().splitlines())) <= 60

@@ -28,6 +28,7 @@ from tongban.console import (
 )
 
 if TYPE_CHECKING:
+    from runtime.identity import Role
     from tongban.demonstration.stage import Stage
 
 
@@ -130,7 +131,13 @@ def _stay(scene: Stage, portal: str, facts: dict[str, Any], *, quiet: bool) -> N
     url = f"https://localhost:{portal.rpartition(':')[2]}"
     if quiet:
         told = [
-            {"who": one.key, "login": one.login, "password": one.password, "secret": one.secret}
+            {
+                "who": one.key,
+                "roles": [str(role) for role in one.roles],
+                "login": one.login,
+                "password": one.password,
+                "secret": one.secret,
+            }
             for one in people
         ]
         print_json({**facts, "portal": url, "people": told})
@@ -139,13 +146,18 @@ def _stay(scene: Stage, portal: str, facts: dict[str, Any], *, quiet: bool) -> N
         print_table(
             say(f"Sign in at {url}/sign-in", f"请在 {url}/sign-in 登录"),
             (
-                say("who", "身份"),
+                say("who", "姓名"),
+                say("of", "单位"),
+                say("signs in as", "身份"),
                 say("login", "登录名"),
-                say("password", "密码"),
                 say("key of the authenticator", "验证器密钥"),
             ),
-            [(one.display_name, one.login, one.password, one.secret) for one in people],
+            [
+                (one.display_name, one.title, _roles(one.roles), one.login, one.secret)
+                for one in people
+            ],
         )
+        out.print(say("Password of all: ", "密码均为：") + persons.PASSWORD)
         out.print(
             say(
                 "Put a key into an authenticator, which shows the six digits. The browser warns of "
@@ -321,6 +333,13 @@ class _Teller:
             out.print(path)
 
 
+_ROLES = {
+    "applicant": ("applicant", "申请人"),
+    "administrator": ("administrator", "管理员"),
+    "auditor": ("auditor", "审计员"),
+    "counter": ("counter", "窗口人员"),
+    "department": ("data officer", "数据专员"),
+}
 _CASES_ZH = {
     "ungranted_item": "未授权的信息项",
     "expired_grant": "授权已过期",
@@ -331,6 +350,11 @@ _CASES_ZH = {
     "receipt": "回执",
     "consistency": "日志一致性",
 }
+
+
+def _roles(roles: tuple[Role, ...]) -> str:
+    told = [_ROLES[str(role)] for role in roles] or [_ROLES["applicant"]]
+    return say(", ", "、").join(say(*one) for one in told)
 
 
 def _by(name: str, deed: str) -> None:

@@ -1,6 +1,6 @@
 """What administrators find at their pages: materials, promises, a map, a request to decide on.
 
-Beside the people of `persons` two administrators of the police: one acts, another confirms.
+Beside the people of `persons` there are administrators by twos: one acts, another confirms.
 """
 
 from __future__ import annotations
@@ -63,11 +63,17 @@ def promise(stage: Stage) -> None:
 
 
 def enrol_administrators(stage: Stage) -> dict[str, Enrolled]:
-    """Two administrators of the department whose data is asked for."""
+    """Two administrators of each department that gives data, and another of the service centre.
+
+    With the one whom `persons` enrols they are two wherever something takes two.
+    """
     return {
-        key: enrol_one(stage, key, name, login, POLICE, (Role.ADMINISTRATOR,))
-        for key, name, login in (
-            ("source", "冯授权", "feng.shouquan"),
-            ("second", "陈复核", "chen.fuhe"),
+        key: enrol_one(stage, key, name, login, f"departments/{of}", (Role.ADMINISTRATOR,))
+        for key, name, login, of in (
+            ("source", "冯授权", "feng.shouquan", "public-security"),
+            ("second", "陈复核", "chen.fuhe", "public-security"),
+            ("market", "褚工商", "chu.gongshang", "market-regulation"),
+            ("market-second", "卫核准", "wei.hezhun", "market-regulation"),
+            ("centre-second", "蒋协办", "jiang.xieban", "service-centre"),
         )
     }

@@ -16,7 +16,7 @@ from runtime.errors import InvalidArgument
 from runtime.identity import APPLICANTS, Role
 from tongban.accounts import opened, operator
 from tongban.demonstration.sharing import applicant
-from tongban.demonstration.stage import Stage
+from tongban.demonstration.stage import Stage, county_departments
 
 PASSWORD = "示范县 蓝天 白云 青山 绿水"  # noqa: S105  # of a demonstration
 
@@ -32,6 +32,10 @@ class Enrolled:
     #: Of the one-time codes, base32.
     secret: str
     account: str
+    #: Of an applicant none.
+    roles: tuple[Role, ...] = ()
+    #: What their department is called; empty for an applicant.
+    title: str = ""
 
     @property
     def code(self) -> str:
@@ -118,4 +122,11 @@ def enrol_one(
         password=PASSWORD,
         secret=secret,
         account=made.account.name,
+        roles=roles,
+        title=_title(department),
     )
+
+
+def _title(department: str) -> str:
+    found = {f"departments/{row['部门标识']}": row["部门名称"] for row in county_departments()}
+    return found.get(department, "")
