@@ -209,6 +209,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["time"] = shown_time
+    environment.filters["day"] = lambda at: shown_time(at)[:10]
     environment.filters["last"] = lambda name: str(name).rpartition("/")[2]
     environment.globals["icon"] = icon
     return environment

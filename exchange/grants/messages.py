@@ -17,6 +17,7 @@ from exchange.grants.model import (
     GrantVersion,
     Mask,
     Operation,
+    RequestOrder,
     Terms,
 )
 from exchange.grants.rows import RowCondition, RowTest
@@ -53,6 +54,12 @@ _REQUEST_STATES = {
 _GRANT_STATES = {
     GrantState.ACTIVE: pb.GRANT_STATE_ACTIVE,
     GrantState.REVOKED: pb.GRANT_STATE_REVOKED,
+}
+_REQUEST_STATE_OF = {number: word for word, number in _REQUEST_STATES.items()}
+_ORDER_OF = {
+    pb.ACCESS_REQUEST_ORDER_UNSPECIFIED: RequestOrder.NAME,
+    pb.ACCESS_REQUEST_ORDER_DUE: RequestOrder.DUE,
+    pb.ACCESS_REQUEST_ORDER_NEWEST: RequestOrder.NEWEST,
 }
 _OPERATION_OF = {number: word for word, number in _OPERATIONS.items()}
 _TEST_OF = {number: word for word, number in _TESTS.items()}
@@ -167,6 +174,23 @@ def operations(numbers: Iterable[int], field: str) -> list[Operation]:
             raise _unknown(f"{field}[{place}]", "is not an operation")
         found.append(_OPERATION_OF[pb.Operation.ValueType(number)])
     return found
+
+
+def request_states(numbers: Iterable[int]) -> list[AccessRequestState]:
+    """States of messages. Raises InvalidArgument for a number that is not known."""
+    found = []
+    for place, number in enumerate(numbers):
+        if number not in _REQUEST_STATE_OF:
+            raise _unknown(f"states[{place}]", "is not a state of requests")
+        found.append(_REQUEST_STATE_OF[pb.AccessRequestState.ValueType(number)])
+    return found
+
+
+def order(number: int) -> RequestOrder:
+    """The order of a message. Raises InvalidArgument for a number that is not known."""
+    if number not in _ORDER_OF:
+        raise _unknown("order", "is not an order of requests")
+    return _ORDER_OF[pb.AccessRequestOrder.ValueType(number)]
 
 
 def given_items(items: Iterable[pb.GrantedItem]) -> list[GrantedItem]:

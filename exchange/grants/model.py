@@ -50,6 +50,14 @@ class Operation(StrEnum):
     EXPORT = "export"
 
 
+class RequestOrder(StrEnum):
+    """In which order requests are listed: by name, by the day of the answer, by age."""
+
+    NAME = "name"
+    DUE = "due"
+    NEWEST = "newest"
+
+
 class Mask(StrEnum):
     """What is left of a value that is shown in part."""
 

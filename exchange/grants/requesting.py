@@ -11,8 +11,9 @@ Those of who answers are in `replying`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from exchange.catalog import service as catalog
 from exchange.catalog.model import SharingType
@@ -25,8 +26,10 @@ from exchange.grants.deciding import NO_REVIEW
 from exchange.grants.model import (
     UNCONDITIONAL_RULE,
     AccessRequest,
+    AccessRequestState,
     Grant,
     Operation,
+    RequestOrder,
     request_not_found,
 )
 from exchange.grants.requests import store as requests
@@ -38,6 +41,9 @@ from runtime.database import Database, UnitOfWork
 from runtime.errors import ResourceExhausted
 from runtime.identity import Principal
 from runtime.records import make_record
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
 
 GREATEST_OPEN = 200
 
@@ -145,16 +151,53 @@ def get_access_request(database: Database, principal: Principal, name: str) -> A
 
 
 def list_access_requests(
-    database: Database, principal: Principal, *, parent: str, page_size: int, page_token: str
+    database: Database,
+    principal: Principal,
+    *,
+    parent: str,
+    page_size: int,
+    page_token: str,
+    states: Collection[AccessRequestState] = (),
+    source: str = "",
+    order: RequestOrder = RequestOrder.NAME,
 ) -> tuple[list[AccessRequest], str]:
     """A page of the requests of a department, or of all, that the caller may see."""
-    consumer, size, after = service.page(parent, page_size, page_token, names.ACCESS_REQUEST)
+    names.parse(names.DEPARTMENT, parent, field="parent", wildcard=True)
+    if source:
+        names.parse(names.DEPARTMENT, source, field="source")
+    size = paging.page_size(page_size)
+    wanted = requests.Wanted(
+        consumer=None if parent == service.EVERY_DEPARTMENT else parent,
+        party=service.party(principal),
+        source=source or None,
+        states=states,
+    )
     with database.reading() as session:
-        rows = requests.requests(
-            session, consumer=consumer, party=service.party(principal), after=after, limit=size + 1
-        )
+        rows, token = _page(session, wanted, order, page_token, size)
         clocks = deadlines.of_subjects(session, [row.name for row in rows])
-    return paging.cut(waiting.with_due(rows, clocks), size, lambda request: request.name)
+    return waiting.with_due(rows, clocks), token
+
+
+def _page(
+    session: Session, wanted: requests.Wanted, order: RequestOrder, token: str, size: int
+) -> tuple[list[AccessRequest], str]:
+    if order is RequestOrder.NEWEST:
+        rows = requests.newest(session, wanted, before=paging.moment_of(token), limit=size + 1)
+        page = rows[:size]
+        more = len(rows) > size
+        return page, (
+            paging.token_after_moment(page[-1].create_time, page[-1].name) if more else ""
+        )
+    if order is RequestOrder.DUE:
+        day, _, name = paging.last_of(token).partition("|")
+        dated = requests.due(session, wanted, waiting.ANSWERS, after=(day, name), limit=size + 1)
+        cut, following = paging.cut(dated, size, lambda one: f"{one[0]}|{one[1].name}")
+        return [request for _, request in cut], following
+    after = paging.last_of(token)
+    if after:
+        names.parse(names.ACCESS_REQUEST, after, field="page_token")
+    rows = requests.requests(session, wanted, after=after, limit=size + 1)
+    return paging.cut(rows, size, lambda request: request.name)
 
 
 def resubmit_access_request(

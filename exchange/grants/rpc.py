@@ -127,6 +127,9 @@ class GrantServicer:
             parent=request.parent,
             page_size=request.page_size,
             page_token=request.page_token,
+            states=messages.request_states(request.states),
+            source=request.source,
+            order=messages.order(request.order),
         )
         return pb.ListAccessRequestsResponse(
             access_requests=[request_message(found) for found in page], next_page_token=token

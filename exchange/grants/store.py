@@ -200,8 +200,13 @@ def grants(
     session: Session, *, consumer: str | None, party: str | None, after: str, limit: int
 ) -> list[Grant]:
     """Grants after a name: of a consumer (None: of any) that a party sees (None: all)."""
-    query = listed(GRANTS, consumer=consumer, party=party, after=after, limit=limit)
-    return [grant_of(row) for row in session.execute(query).mappings()]
+    query = sa.select(GRANTS).where(GRANTS.c.name > after)
+    if consumer is not None:
+        query = query.where(GRANTS.c.consumer == consumer)
+    if party is not None:
+        query = query.where(sa.or_(GRANTS.c.consumer == party, GRANTS.c.source == party))
+    rows = session.execute(query.order_by(GRANTS.c.name).limit(limit)).mappings()
+    return [grant_of(row) for row in rows]
 
 
 def grants_of(session: Session, resource: str, among: Collection[str]) -> list[str]:
@@ -276,18 +281,6 @@ class Freshness:
     def changed_since(self, epoch: int) -> list[str]:
         """Names of the grants that changed after an epoch."""
         return [row[0] for row in self._database.held.rows(self._changed, (epoch,))]
-
-
-def listed(
-    things: sa.Table, *, consumer: str | None, party: str | None, after: str, limit: int
-) -> sa.Select[Any]:
-    """What a party sees of a consumer's requests or grants, after a name."""
-    query = sa.select(things).where(things.c.name > after)
-    if consumer is not None:
-        query = query.where(things.c.consumer == consumer)
-    if party is not None:
-        query = query.where(sa.or_(things.c.consumer == party, things.c.source == party))
-    return query.order_by(things.c.name).limit(limit)
 
 
 def plain(thing: AccessRequest | Grant, columns: sa.Table) -> dict[str, Any]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from exchange.deadlines.model import Deadline
 
 REPLIES = (Kind.REPLY_CONDITIONAL, Kind.REPLY_UNCONDITIONAL)
+ANSWERS = (Kind.AUTHORITY_REVIEW, *REPLIES)
 
 
 def start(
@@ -82,10 +83,9 @@ def with_due(
     requests: Sequence[AccessRequest], clocks: dict[tuple[str, str], Deadline]
 ) -> list[AccessRequest]:
     """Requests with the day that the next answer is due."""
-    kinds = (Kind.AUTHORITY_REVIEW, *REPLIES)
     found = []
     for request in requests:
-        running = [clocks.get((request.name, kind)) for kind in kinds]
+        running = [clocks.get((request.name, kind)) for kind in ANSWERS]
         due = next((one.due for one in running if one and one.open and one.due), None)
         found.append(replace(request, reply_due=due.isoformat()) if due else request)
     return found

@@ -156,6 +156,34 @@ ACCESS_REQUEST_STATE_WITHDRAWN: AccessRequestState.ValueType  # 6
 """Taken back by who asked."""
 Global___AccessRequestState: _TypeAlias = AccessRequestState  # noqa: Y015
 
+class _AccessRequestOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AccessRequestOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccessRequestOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACCESS_REQUEST_ORDER_UNSPECIFIED: _AccessRequestOrder.ValueType  # 0
+    """By name."""
+    ACCESS_REQUEST_ORDER_DUE: _AccessRequestOrder.ValueType  # 1
+    """Only those whose clock of an answer runs or stands; what is due first comes first, and last those
+    whose clock stands.
+    """
+    ACCESS_REQUEST_ORDER_NEWEST: _AccessRequestOrder.ValueType  # 2
+    """The newest first."""
+
+class AccessRequestOrder(_AccessRequestOrder, metaclass=_AccessRequestOrderEnumTypeWrapper):
+    """The order of a list of requests."""
+
+ACCESS_REQUEST_ORDER_UNSPECIFIED: AccessRequestOrder.ValueType  # 0
+"""By name."""
+ACCESS_REQUEST_ORDER_DUE: AccessRequestOrder.ValueType  # 1
+"""Only those whose clock of an answer runs or stands; what is due first comes first, and last those
+whose clock stands.
+"""
+ACCESS_REQUEST_ORDER_NEWEST: AccessRequestOrder.ValueType  # 2
+"""The newest first."""
+Global___AccessRequestOrder: _TypeAlias = AccessRequestOrder  # noqa: Y015
+
 class _GrantState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -687,22 +715,36 @@ class ListAccessRequestsRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """A department, or "departments/-"."""
     page_size: _builtins.int
     """At most so many; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """From an earlier answer."""
+    source: _builtins.str
+    """Only those for data of this department, if set."""
+    order: Global___AccessRequestOrder.ValueType
+    """In which order."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[Global___AccessRequestState.ValueType]:
+        """Only those in one of these states; none means any."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        states: _abc.Iterable[Global___AccessRequestState.ValueType] | None = ...,
+        source: _builtins.str = ...,
+        order: Global___AccessRequestOrder.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "source", b"source", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -720,7 +762,7 @@ class ListAccessRequestsResponse(_message.Message):
     """Empty at the end."""
     @_builtins.property
     def access_requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessRequest]:
-        """In order of name."""
+        """In the order asked for."""
 
     def __init__(
         self,

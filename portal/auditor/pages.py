@@ -15,10 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from portal.auditor.checking import ROUTES as CHECKING
-from portal.auditor.checking import works_of
+from portal.auditor.evidence import ROUTES as EVIDENCE
 from portal.auditor.log import Log, Wanted
+from portal.auditor.receipts import ROUTES as RECEIPTS
 from portal.auditor.seals import Seals
 from portal.auditor.words import EVENTS, KINDS, SEAL_STATES, USE_OPEN, USES
+from portal.auditor.working import works_of
 from portal.pages import page, picture
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
@@ -46,7 +48,9 @@ async def overview(request: Request, person: Person) -> Response:
         key=held.verifier_key,
         witnesses=[(who, who.cosign_time.ToDatetime(UTC)) for who in await log.witnesses()],
         kinds=KINDS,
-        work=works_of(request).of(person.account),
+        works={
+            kind: works_of(request).of(person, kind) for kind in ("log", "receipts", "evidence")
+        },
     )
 
 
@@ -164,4 +168,6 @@ ROUTES: Final = (
     Route("/audit/seals", seals, methods=["GET"]),
     Route("/audit/seals/{department}/{seal}", seal, methods=["GET"]),
     *CHECKING,
+    *RECEIPTS,
+    *EVIDENCE,
 )

@@ -2,18 +2,16 @@
 
 1. A record is verified with its own proof: leaf, path, checkpoint and the log's key, which an
    auditor had from elsewhere, or the node's where none is given; the page says which.
-2. The whole log is verified as work: every leaf is hashed into one tree, whose root has to be the
-   checkpoint's. It goes on when the page is closed, one at a time for an account, and is stopped by
-   its auditor or by the end of the session's certificate.
-3. It works in small portions off the loop, so that no page waits for it.
+2. The whole log is verified as work (`working`): every leaf is hashed into one tree, whose root has
+   to be the checkpoint's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 
 from exchange.audit.answering import Check, Outcome
@@ -21,6 +19,8 @@ from exchange.audit.merkle import Frontier, leaf_hash
 from exchange.audit.note import NoteError, Verifier, open_checkpoint
 from exchange.audit.verify import verify_inclusion
 from portal.auditor.log import Log, Record
+from portal.auditor.working import Work
+from portal.sessions.keeping import Person
 from runtime.errors import DomainError, InvalidArgument
 
 MOST: Final = 50
@@ -45,56 +45,14 @@ class Verified:
         return bool(self.checks) and all(one.outcome is Outcome.PASSED for one in self.checks)
 
 
-@dataclass(slots=True, eq=False)
-class Work:
-    """The verifying of a whole log: how far it is, and what came of it."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class Whole:
+    """The verifying of a whole log: by which key, and the tree as far as it is hashed."""
 
-    size: int
     key: str
     own_key: bool
-    begun: datetime
-    done: int = 0
-    ended: datetime | None = None
-    #: PASSED, FAILED or STOPPED; empty while it runs.
-    outcome: str = ""
-    detail: tuple[str, str] = ("", "")
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
-
-    @property
-    def share(self) -> int:
-        """How much of it is done, of a hundred."""
-        return 100 * self.done // self.size if self.size else 100
-
-
-class Works:
-    """Works of all auditors of this process, the newest of each."""
-
-    def __init__(self) -> None:
-        self._held: dict[str, Work] = {}
-
-    def of(self, account: str) -> Work | None:
-        """The newest work of an account."""
-        return self._held.get(account)
-
-    def begin(self, account: str, work: Work, log: Log, note: str) -> None:
-        """Begin; nothing where one runs. Raises InvalidArgument (BAD_CHECKPOINT)."""
-        held = self._held.get(account)
-        if held is not None and not held.outcome:
-            return
-        root = root_of(note, work.key)
-        self._held[account] = work
-        work.task = asyncio.create_task(_through(work, log, root))
-
-    def stop(self, account: str) -> None:
-        """Stop the work of an account, if one runs."""
-        held = self._held.get(account)
-        if held is not None and held.task is not None and not held.outcome:
-            held.task.cancel()
-
-    async def close(self) -> None:
-        """Stop all."""
-        for account in list(self._held):
-            self.stop(account)
+    root: bytes
+    tree: Frontier = field(default_factory=Frontier)
 
 
 def indexes_in(text: str) -> list[int]:
@@ -159,48 +117,47 @@ def root_of(note: str, key: str) -> bytes:
         ) from None
 
 
-async def _through(work: Work, log: Log, root: bytes) -> None:
-    """Go through all leaves; the outcome stands in the work."""
-    tree = Frontier()
-    try:
-        while work.done < work.size:
-            leaves = await log.leaves(work.done, min(PORTION, work.size - work.done))
-            if not leaves:
-                work.outcome, work.detail = (
-                    "FAILED",
-                    (
-                        f"the node gave no record {work.done}",
-                        f"节点未提供第 {work.done} 条记录",
-                    ),
-                )
-                return
-            await asyncio.to_thread(_grow, tree, leaves)
-            work.done += len(leaves)
-        same = tree.root() == root
-        work.outcome = "PASSED" if same else "FAILED"
-        work.detail = (
-            ("the tree over all records has the checkpoint's root", "全部记录的树根与检查点一致")
-            if same
-            else (
-                "the tree over all records has another root than the checkpoint",
-                "全部记录的树根与检查点不一致",
+def whole(note: str, key: str, *, own_key: bool, node: str) -> Work:
+    """The work of verifying what a checkpoint signs. Raises InvalidArgument (BAD_CHECKPOINT)."""
+    about = Whole(key=key, own_key=own_key, root=root_of(note, key))
+
+    async def run(work: Work, person: Person) -> None:
+        await _through(work, about, Log(person, node))
+
+    return Work(run=run, about=about, size=int(note.splitlines()[1]))
+
+
+async def _through(work: Work, about: Whole, log: Log) -> None:
+    """Hash all leaves that are not hashed yet."""
+    while work.done < work.size:
+        leaves = await log.leaves(work.done, min(PORTION, work.size - work.done))
+        if not leaves:
+            work.end(
+                "FAILED", f"the node gave no record {work.done}", f"节点未提供第 {work.done} 条记录"
             )
+            return
+        # Hashed or not, and never half: whoever is stopped here goes on with these leaves.
+        tree = await asyncio.to_thread(_grown, about.tree, leaves)
+        about.tree, work.done = tree, work.done + len(leaves)
+    if about.tree.root() == about.root:
+        work.end(
+            "PASSED",
+            "the tree over all records has the checkpoint's root",
+            "全部记录的树根与检查点一致",
         )
-    except asyncio.CancelledError:
-        work.outcome, work.detail = "STOPPED", ("it was stopped", "已停止")
-    except DomainError as error:
-        work.outcome = "STOPPED"
-        work.detail = (error.message, error.message_zh or error.message)
-    except Exception:  # noqa: BLE001  # the session ended, and with it its channel
-        work.outcome = "STOPPED"
-        work.detail = ("your session ended: begin again", "会话已结束：请重新开始")
-    finally:
-        work.ended = datetime.now(UTC)
+    else:
+        work.end(
+            "FAILED",
+            "the tree over all records has another root than the checkpoint",
+            "全部记录的树根与检查点不一致",
+        )
 
 
-def _grow(tree: Frontier, leaves: Sequence[bytes]) -> None:
+def _grown(tree: Frontier, leaves: Sequence[bytes]) -> Frontier:
+    made = copy.deepcopy(tree)
     for leaf in leaves:
-        tree.add(leaf_hash(leaf))
+        made.add(leaf_hash(leaf))
+    return made
 
 
 def _too_many() -> InvalidArgument:

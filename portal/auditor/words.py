@@ -85,12 +85,14 @@ OUTCOMES: Final = {
     "FAILED": ("red", "failed", "未通过"),
     "INDETERMINATE": ("amber", "open", "未定"),
 }
-#: Of verifying the whole log.
+#: Of long work; the colour, English, Chinese. What passed is told by its page where it is no log.
 WORKS: Final = {
     "": ("amber", "Under way", "进行中"),
     "PASSED": ("green", "The log is whole", "日志完整"),
     "FAILED": ("red", "The log is not what was signed", "日志与签名不符"),
-    "STOPPED": ("amber", "Not finished", "未完成"),
+    "STOPPED": ("amber", "Stopped", "已停止"),
+    "REFUSED": ("red", "Could not be done", "未能完成"),
+    "WAITS": ("amber", "Waits for you", "等待继续"),
 }
 #: How two departments stand about one record.
 SIDES: Final = {

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -37,25 +38,43 @@ _OPEN = frozenset(
 
 @READERS
 async def requests(request: Request, person: Person) -> Response:
-    """Access requests, with the clock of each reply."""
-    ask = asking(request, person)
+    """Access requests: those that wait, what is due first; or others, the newest first."""
+    ask, asked = asking(request, person), request.query_params
+    departments = await ask.departments()
+    wanted = {name: asked.get(name, "") for name in ("state", "asker", "source")}
+    wanted["state"] = wanted["state"] if wanted["state"] in words.REQUEST_VIEWS else ""
+    for name in ("asker", "source"):
+        wanted[name] = wanted[name] if wanted[name] in departments else ""
+    waits = not wanted["state"]
     listed = grants_pb2.ListAccessRequestsRequest(
-        parent=EVERYBODY, page_size=PAGE, page_token=after(request)
+        parent=wanted["asker"] or EVERYBODY,
+        source=wanted["source"],
+        states=words.REQUEST_VIEWS[wanted["state"]][0],
+        order=grants_pb2.ACCESS_REQUEST_ORDER_DUE
+        if waits
+        else grants_pb2.ACCESS_REQUEST_ORDER_NEWEST,
+        page_size=PAGE,
+        page_token=after(request),
     )
-    found, clocks, _ = await asyncio.gather(
-        ask.tell(ask.grants.ListAccessRequests, listed),
-        ask.deadlines(size=GREATEST),
-        ask.departments(),
+    found, clocks = await asyncio.gather(
+        ask.tell(ask.grants.ListAccessRequests, listed), ask.deadlines(size=GREATEST)
     )
     running = {one.subject: one for one in clocks.deadlines}
     return await show(
         request,
         ask,
         "requests",
-        requests=[(held, running.get(held.name)) for held in found.access_requests],
+        requests=[(held, running.get(held.name), _decided(held)) for held in found.access_requests],
         titles=await ask.titles(held.resource for held in found.access_requests),
+        waits=waits,
+        wanted=wanted,
+        further=urlencode({key: value for key, value in wanted.items() if value}),
         following=found.next_page_token,
     )
+
+
+def _decided(held: grants_pb2.AccessRequest) -> datetime | None:
+    return held.decide_time.ToDatetime(UTC) if held.HasField("decide_time") else None
 
 
 @READERS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from exchange.v1 import catalog_pb2, grants_pb2, lists_pb2
@@ -20,6 +21,17 @@ REQUESTS: Final = {
     ),
     grants_pb2.ACCESS_REQUEST_STATE_RETURNED: ("amber", "Returned", "已退回"),
     grants_pb2.ACCESS_REQUEST_STATE_WITHDRAWN: ("amber", "Taken back", "已撤回"),
+}
+#: What a list of requests shows, by the word in its address: states, English, Chinese.
+REQUEST_VIEWS: Final[
+    Mapping[str, tuple[Sequence[grants_pb2.AccessRequestState.ValueType], str, str]]
+] = {
+    "": ((), "Those that wait for an answer", "待办理"),
+    "granted": ((grants_pb2.ACCESS_REQUEST_STATE_APPROVED,), "Granted", "已授权"),
+    "refused": ((grants_pb2.ACCESS_REQUEST_STATE_REJECTED,), "Refused", "未同意"),
+    "returned": ((grants_pb2.ACCESS_REQUEST_STATE_RETURNED,), "Returned", "已退回"),
+    "withdrawn": ((grants_pb2.ACCESS_REQUEST_STATE_WITHDRAWN,), "Taken back", "已撤回"),
+    "all": ((), "All", "全部"),
 }
 #: How resources are shared, English and Chinese.
 SHARING: Final = {

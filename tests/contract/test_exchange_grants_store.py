@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -22,6 +23,7 @@ from exchange.grants.model import (
     GrantState,
     Mask,
     Operation,
+    RequestOrder,
 )
 from exchange.grants.rpc import POLICY, GrantServicer
 from exchange.v1 import catalog_pb2, grants_pb2
@@ -178,6 +180,37 @@ def test_pages_follow_one_another(database: Database, clock: FixedClock):
         if not token:
             break
     assert seen == names
+
+
+def test_what_is_due_first_comes_first_and_the_newest_by_age(database: Database, clock: FixedClock):
+    def names(order: RequestOrder, size: int = 2, **wanted: Any) -> list[str]:
+        seen, token = [], ""
+        while True:
+            page, token = requesting.list_access_requests(
+                database, county.ADMINISTRATOR, parent="departments/-", page_size=size,
+                page_token=token, order=order, **wanted,
+            )  # fmt: skip
+            seen += [request.name for request in page]
+            if not token:
+                return seen
+
+    made = []
+    for consumer in (HOUSING, HEALTH, HOUSING, HEALTH, HOUSING):
+        made.append(build.ask(database, clock=clock, consumer=consumer).name)
+        clock.advance(timedelta(days=1))
+    with database.unit_of_work() as work:
+        replying.return_access_request(
+            work, caller(CIVIL), name=made[0], note="请补充材料", clock=clock
+        )
+    build.approve(database, requesting.get_access_request(database, caller(CIVIL), made[2]),
+                  clock=clock)  # fmt: skip
+    # What stands has no day and comes last; what is answered waits for nobody.
+    assert names(RequestOrder.DUE) == [made[1], made[3], made[4], made[0]]
+    assert names(RequestOrder.NEWEST) == made[::-1]
+    assert names(RequestOrder.NEWEST, source=CIVIL) == made[::-1]
+    assert names(RequestOrder.DUE, source=HEALTH) == []
+    states = [AccessRequestState.APPROVED, AccessRequestState.RETURNED]
+    assert names(RequestOrder.NEWEST, states=states) == [made[2], made[0]]
 
 
 def test_ids_are_random(database: Database, clock: FixedClock):

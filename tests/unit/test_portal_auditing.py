@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree
 
+import grpc
 import pytest
 
 from exchange.audit.promising import promise
@@ -17,7 +19,10 @@ from portal.auditor import comparing, traffic, verifying
 from portal.auditor.comparing import Verdict
 from portal.auditor.log import Log, Wanted, read
 from portal.auditor.traffic import Point
-from runtime.errors import InvalidArgument
+from portal.auditor.working import Work, Works
+from portal.sessions.keeping import Person
+from runtime.errors import InvalidArgument, Unauthenticated
+from runtime.identity import Credentials, Role
 from runtime.records import make_record
 from tests.builders.audit import NOON, log_key
 
@@ -136,6 +141,85 @@ def test_a_time_is_found_by_halving_and_a_search_goes_on():
     more = asyncio.run(log.search(Wanted(kind="query"), found.reached))
     assert more.records[0].index == 399
     assert asyncio.run(log.search(Wanted(text="nowhere"))).reached == 0
+
+
+def auditor(account: str = "accounts/a") -> Person:
+    return Person(
+        account=account,
+        display_name="某审计",
+        system="departments/audit/systems/person-a",
+        roles=frozenset({Role.AUDITOR}),
+        holder_code="",
+        form_token="t",
+        ends=time.time() + 60,
+        used=time.time(),
+        credentials=Credentials(authority=b"", certificate=b"", key=b""),
+    )
+
+
+def test_work_goes_on_where_it_was_when_its_auditor_is_back():
+    signed_in = True
+
+    async def run(work: Work, person: Person) -> None:
+        while work.done < work.size:
+            if work.done == 2 and not signed_in:
+                raise Unauthenticated("over", reason="SESSION_ENDED")
+            await asyncio.sleep(0)
+            work.done += 1
+        work.end("PASSED")
+
+    async def play() -> None:
+        nonlocal signed_in
+        works, work = Works(), Work(run=run, about=None, size=4)
+        signed_in = False
+        await works.begin(auditor(), "log", work)
+        assert (work.outcome, work.done, work.share) == ("WAITS", 2, 50)
+        assert works.of(auditor("accounts/b"), "log") is None
+        signed_in = True
+        held = works.of(auditor(), "log")
+        assert held is work
+        assert held.task is not None
+        await held.task
+        assert (work.outcome, work.done) == ("PASSED", 4)
+
+    asyncio.run(play())
+
+
+def test_a_connection_that_was_closed_is_made_anew_and_a_stop_is_a_stop():
+    tries: list[int] = []
+
+    async def closed(work: Work, person: Person) -> None:
+        tries.append(work.done)
+        if len(tries) < 3:
+            work.done += 1
+            raise grpc.aio.UsageError("Channel is closed.")
+        raise asyncio.CancelledError  # as what was asked of it meanwhile
+
+    async def endless(work: Work, person: Person) -> None:
+        await asyncio.sleep(60)
+
+    async def failing(work: Work, person: Person) -> None:
+        raise ZeroDivisionError
+
+    async def refused(work: Work, person: Person) -> None:
+        raise InvalidArgument("no", reason="NO", message_zh="不行")
+
+    async def play() -> list[tuple[str, tuple[str, str]]]:
+        works = Works()
+        outcomes = []
+        for kind, run in (("a", closed), ("b", endless), ("c", failing), ("d", refused)):
+            work = Work(run=run, about=None)
+            await works.begin(auditor(), kind, work)
+            works.stop(auditor(), kind)
+            assert work.task is not None
+            await work.task
+            outcomes.append((work.outcome, work.detail))
+        return outcomes
+
+    said = asyncio.run(play())
+    assert [outcome for outcome, _ in said] == ["WAITS", "STOPPED", "REFUSED", "REFUSED"]
+    assert said[3][1] == ("no", "不行")
+    assert tries[:3] == [0, 1, 2]
 
 
 def test_the_picture_has_a_title_a_description_and_a_bar_for_each_step():

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +15,11 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Field, Session, SQLModel
 
+from exchange.deadlines.model import OPEN_STATES
+from exchange.deadlines.store import DEADLINES
 from exchange.grants import content
 from exchange.grants.model import OPEN, AccessRequest, AccessRequestState
-from exchange.grants.store import NAME, listed, plain, table
+from exchange.grants.store import NAME, plain, table
 from runtime.database import UtcDateTime
 
 
@@ -28,6 +32,7 @@ class AccessRequestRow(SQLModel, table=True):
         sa.Index("access_request_by_source", "source", "name"),
         sa.Index("access_request_by_resource", "consumer", "resource"),
         sa.Index("access_request_by_state", "consumer", "state"),
+        sa.Index("access_request_by_time", "create_time", "name"),
     )
 
     name: str = Field(primary_key=True, sa_type=NAME)
@@ -59,6 +64,16 @@ REQUESTS = table(AccessRequestRow)
 TABLES = (REQUESTS,)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which requests a list shows; None, and no states, are without a bound."""
+
+    consumer: str | None = None
+    party: str | None = None
+    source: str | None = None
+    states: Collection[AccessRequestState] = ()
+
+
 def insert_request(session: Session, request: AccessRequest) -> None:
     """Write a new request."""
     session.execute(REQUESTS.insert().values(**_request_values(request)))
@@ -80,12 +95,59 @@ def request(session: Session, name: str, *, lock: bool = False) -> AccessRequest
     return None if row is None else _request_of(row)
 
 
-def requests(
-    session: Session, *, consumer: str | None, party: str | None, after: str, limit: int
+def requests(session: Session, wanted: Wanted, *, after: str, limit: int) -> list[AccessRequest]:
+    """Requests after a name, in order of names."""
+    query = _wanted(wanted).where(REQUESTS.c.name > after).order_by(REQUESTS.c.name)
+    return [_request_of(row) for row in session.execute(query.limit(limit)).mappings()]
+
+
+def newest(
+    session: Session, wanted: Wanted, *, before: tuple[datetime, str] | None, limit: int
 ) -> list[AccessRequest]:
-    """Requests after a name: of a consumer (None: of any) that a party sees (None: all)."""
-    query = listed(REQUESTS, consumer=consumer, party=party, after=after, limit=limit)
+    """Requests before a moment and a name, the newest first."""
+    columns = REQUESTS.c
+    query = _wanted(wanted)
+    if before is not None:
+        query = query.where(sa.tuple_(columns.create_time, columns.name) < before)
+    query = query.order_by(columns.create_time.desc(), columns.name.desc()).limit(limit)
     return [_request_of(row) for row in session.execute(query).mappings()]
+
+
+def due(
+    session: Session, wanted: Wanted, kinds: Collection[str], *, after: tuple[str, str], limit: int
+) -> list[tuple[str, AccessRequest]]:
+    """Requests with an open clock of these kinds, after a due day and a name, in that order.
+
+    With each its due day; `~`, the last of all, is that of a clock that stands without one.
+    """
+    clocks, columns = DEADLINES.c, REQUESTS.c
+    day = sa.func.min(sa.case((clocks.due == "", "~"), else_=clocks.due)).label("day")
+    running = (
+        sa.select(clocks.subject, day)
+        .where(clocks.state.in_([state.value for state in OPEN_STATES]), clocks.kind.in_(kinds))
+        .group_by(clocks.subject)
+        .subquery()
+    )
+    query = _wanted(wanted).join(running, running.c.subject == columns.name)
+    query = query.add_columns(running.c.day)
+    if after != ("", ""):
+        query = query.where(sa.tuple_(running.c.day, columns.name) > after)
+    rows = session.execute(query.order_by(running.c.day, columns.name).limit(limit)).mappings()
+    return [(row["day"], _request_of(row)) for row in rows]
+
+
+def _wanted(wanted: Wanted) -> sa.Select[Any]:
+    query, columns = sa.select(REQUESTS), REQUESTS.c
+    if wanted.consumer is not None:
+        query = query.where(columns.consumer == wanted.consumer)
+    if wanted.party is not None:
+        of_party = sa.or_(columns.consumer == wanted.party, columns.source == wanted.party)
+        query = query.where(of_party)
+    if wanted.source is not None:
+        query = query.where(columns.source == wanted.source)
+    if wanted.states:
+        query = query.where(columns.state.in_([state.value for state in wanted.states]))
+    return query
 
 
 def open_requests(session: Session, consumer: str, limit: int) -> int:
@@ -117,7 +179,7 @@ def _request_values(request: AccessRequest) -> dict[str, Any]:
 
 
 def _request_of(row: sa.RowMapping) -> AccessRequest:
-    values = dict(row)
+    values = {column.name: row[column.name] for column in REQUESTS.columns}
     for derived in ("consumer", "source"):
         del values[derived]
     return AccessRequest(
