@@ -140,6 +140,7 @@ def grant_message(grant: Grant) -> pb.Grant:
         rate_per_minute=grant.rate_per_minute,
         version=grant.version,
         etag=grant.etag,
+        include_history=grant.include_history,
     )
 
 

@@ -6,7 +6,9 @@
 2. How many of the records that are held the terms would show is counted of at most `GREATEST_HELD`,
    for the source only, whose records they are; to anybody else it would tell, value by value, what
    they hold (rule 4 of `service`).
-3. The source asks, or an administrator, who may decide in its place. A trial with a count costs as
+3. Values that were superseded before the grant are seen only with history, and only by who may
+   subscribe (`delivery`, `query.past`).
+4. The source asks, or an administrator, who may decide in its place. A trial with a count costs as
    much as one for which the log is read.
 """
 
@@ -21,7 +23,7 @@ from exchange.delivery.reading import RecordReader
 from exchange.grants.faults import refuse
 from exchange.grants.model import GrantedItem, View
 from exchange.grants.rates import Rates
-from exchange.grants.rows import RowCondition, faults_of, shows
+from exchange.grants.rows import Holds, RowCondition, faults_of, shows
 from exchange.grants.sharing import check_shared
 from exchange.lists.keeping import listed
 from exchange.oversight import sampling
@@ -45,6 +47,8 @@ class Sample:
 
     held: Mapping[str, str]
     seen: Mapping[str, str] | None
+    #: Of its earlier value, superseded before the grant.
+    earlier_seen: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +81,9 @@ class Previewing:
         items: Sequence[GrantedItem],
         row_filter: Sequence[RowCondition],
         sample_size: int,
+        past: bool = False,
     ) -> Preview:
-        """What `consumer` would see of a resource.
+        """What `consumer` would see of a resource; `past`: superseded values, too.
 
         Raises PermissionDenied (NOT_THE_SOURCE), NotFound (RESOURCE_NOT_FOUND), what
         `check_shared` raises, InvalidArgument (TERMS_INVALID), ResourceExhausted (RATE_EXCEEDED).
@@ -96,7 +101,9 @@ class Previewing:
         masks = {one.item: one.mask for one in items if one.item not in kept_back}
         view = View(masks=masks, row_filter=tuple(row_filter))
         size = min(sample_size or USUAL_SAMPLE, GREATEST_SAMPLE)
-        answer = Preview(samples=_samples(schema, view, size), kept_back=sorted(kept_back))
+        answer = Preview(
+            samples=_samples(schema, view, size, past=past), kept_back=sorted(kept_back)
+        )
         return self._counted(answer, resource, view) if own else answer
 
     def _counted(self, preview: Preview, resource: str, view: View) -> Preview:
@@ -120,12 +127,22 @@ def _holds_not(_resource: str, _key: str) -> bool:
     return False
 
 
-def _samples(schema: ResourceSchema, view: View, size: int) -> list[Sample]:
+def _samples(schema: ResourceSchema, view: View, size: int, *, past: bool) -> list[Sample]:
     found = []
     for place, held in enumerate(sampling.made_up(schema, view.row_filter, size)):
         holds = _holds if sampling.meets(place) else _holds_not
-        seen = bool(view.masks) and shows(view.row_filter, held, holds)
-        found.append(Sample(held=held, seen=view.project(held) if seen else None))
+
+        def seen(values: Mapping[str, str], holds: Holds = holds) -> Mapping[str, str] | None:
+            if not view.masks or not shows(view.row_filter, values, holds):
+                return None
+            return view.project(values)
+
+        earlier = sampling.earlier(schema, view.row_filter, place) if past else None
+        found.append(
+            Sample(
+                held=held, seen=seen(held), earlier_seen=None if earlier is None else seen(earlier)
+            )
+        )
     return found
 
 

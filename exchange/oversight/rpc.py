@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from exchange.catalog.messages import SHARING_OF
 from exchange.catalog.model import SharingType
 from exchange.grants import messages
+from exchange.grants.model import Operation
 from exchange.oversight.model import Tally
 from exchange.oversight.previewing import Previewing
 from exchange.oversight.service import Overseeing
@@ -169,10 +170,17 @@ class OversightServicer:
             items=messages.given_items(request.items),
             row_filter=messages.row_filter(request.row_filter, "row_filter"),
             sample_size=request.sample_size,
+            past=request.include_history
+            and Operation.SUBSCRIBE in messages.operations(request.operations, "operations"),
         )
         return pb.PreviewGrantResponse(
             samples=[
-                pb.SampleRecord(held=one.held, shown=one.seen is not None, seen=one.seen or {})
+                pb.SampleRecord(
+                    held=one.held,
+                    shown=one.seen is not None,
+                    seen=one.seen or {},
+                    earlier_seen=one.earlier_seen or {},
+                )
                 for one in answer.samples
             ],
             kept_back=answer.kept_back,

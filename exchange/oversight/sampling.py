@@ -23,6 +23,8 @@ REGION = "990101"
 _NAMES = ("张示例", "李样本", "王试用", "赵例文", "陈范例", "周举隅", "吴示意", "郑样张")
 _STREETS = ("惠民路", "和平街", "文化路", "新华街", "人民路")
 _BORN = date(1985, 3, 12)
+EARLIER = 3
+"""An earlier value is that of the record so many places on."""
 _AT = datetime(2026, 1, 5, 9, tzinfo=CHINA)
 #: What Chinese names of items tell of their values, where neither type nor standard does.
 _BY_WORD: Sequence[tuple[str, str]] = (
@@ -43,10 +45,24 @@ def made_up(
     return [_record(schema, conditions, place) for place in range(count)]
 
 
-def _record(
+def earlier(
     schema: ResourceSchema, conditions: Sequence[RowCondition], place: int
 ) -> dict[str, str]:
-    values = {item.code: _value(item, place) for item in schema.items}
+    """What the record at a place was before: who it is about is the same, the rest was another."""
+    return _record(schema, conditions, place, before=True)
+
+
+def _record(
+    schema: ResourceSchema,
+    conditions: Sequence[RowCondition],
+    place: int,
+    *,
+    before: bool = False,
+) -> dict[str, str]:
+    values = {
+        item.code: _value(item, place + EARLIER if before and _changes(schema, item) else place)
+        for item in schema.items
+    }
     items = {item.code: item for item in schema.items}
     for condition in conditions if meets(place) else ():
         if condition.item in items:
@@ -54,6 +70,12 @@ def _record(
     if conditions and not meets(place) and conditions[0].item in items:
         values[conditions[0].item] = _missing(conditions[0], items[conditions[0].item], values)
     return values
+
+
+def _changes(schema: ResourceSchema, item: DataItem) -> bool:
+    """Whether an item's value changes in the life of what a record is about."""
+    lasts = item.standard or item.type is ItemType.DATE or "姓名" in item.display_name
+    return not lasts and item.code != schema.key_item
 
 
 def _meeting(condition: RowCondition, value: str, place: int) -> str:

@@ -466,6 +466,7 @@ class Grant(_message.Message):
     RATE_PER_MINUTE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    INCLUDE_HISTORY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{consumer}/grants/{grant}"""
     resource: _builtins.str
@@ -494,6 +495,8 @@ class Grant(_message.Message):
     """Counts from 1; each narrowing or amendment makes the next."""
     etag: _builtins.str
     """Changes with terms and state."""
+    include_history: _builtins.bool
+    """Whether what was published before the decision is shown with its superseded values too."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrantedItem]:
         """Items given."""
@@ -545,10 +548,11 @@ class Grant(_message.Message):
         rate_per_minute: _builtins.int = ...,
         version: _builtins.int = ...,
         etag: _builtins.str = ...,
+        include_history: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "revoke_time", b"revoke_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request", "contract_hash", b"contract_hash", "create_time", b"create_time", "daily_quota", b"daily_quota", "end_time", b"end_time", "etag", b"etag", "items", b"items", "legal_basis", b"legal_basis", "name", b"name", "operations", b"operations", "purpose", b"purpose", "rate_per_minute", b"rate_per_minute", "resource", b"resource", "revoke_reason", b"revoke_reason", "revoke_time", b"revoke_time", "row_filter", b"row_filter", "service_item", b"service_item", "start_time", b"start_time", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request", "contract_hash", b"contract_hash", "create_time", b"create_time", "daily_quota", b"daily_quota", "end_time", b"end_time", "etag", b"etag", "include_history", b"include_history", "items", b"items", "legal_basis", b"legal_basis", "name", b"name", "operations", b"operations", "purpose", b"purpose", "rate_per_minute", b"rate_per_minute", "resource", b"resource", "revoke_reason", b"revoke_reason", "revoke_time", b"revoke_time", "row_filter", b"row_filter", "service_item", b"service_item", "start_time", b"start_time", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -637,12 +637,16 @@ class PreviewGrantRequest(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     ROW_FILTER_FIELD_NUMBER: _builtins.int
     SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
+    OPERATIONS_FIELD_NUMBER: _builtins.int
+    INCLUDE_HISTORY_FIELD_NUMBER: _builtins.int
     resource: _builtins.str
     """The resource."""
     consumer: _builtins.str
     """The department that would receive."""
     sample_size: _builtins.int
     """So many made-up records; 0 means 5, and more than 20 means 20."""
+    include_history: _builtins.bool
+    """Whether what was published before is shown with its superseded values too."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_grants_pb2.GrantedItem]:
         """Items that would be given, each with its mask."""
@@ -650,6 +654,10 @@ class PreviewGrantRequest(_message.Message):
     @_builtins.property
     def row_filter(self) -> _containers.RepeatedCompositeFieldContainer[_grants_pb2.RowCondition]:
         """Records that would be shown; empty shows all."""
+
+    @_builtins.property
+    def operations(self) -> _containers.RepeatedScalarFieldContainer[_grants_pb2.Operation.ValueType]:
+        """Operations that would be allowed."""
 
     def __init__(
         self,
@@ -659,10 +667,12 @@ class PreviewGrantRequest(_message.Message):
         items: _abc.Iterable[_grants_pb2.GrantedItem] | None = ...,
         row_filter: _abc.Iterable[_grants_pb2.RowCondition] | None = ...,
         sample_size: _builtins.int = ...,
+        operations: _abc.Iterable[_grants_pb2.Operation.ValueType] | None = ...,
+        include_history: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "items", b"items", "resource", b"resource", "row_filter", b"row_filter", "sample_size", b"sample_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "include_history", b"include_history", "items", b"items", "operations", b"operations", "resource", b"resource", "row_filter", b"row_filter", "sample_size", b"sample_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -714,9 +724,30 @@ class SampleRecord(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class EarlierSeenEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     HELD_FIELD_NUMBER: _builtins.int
     SHOWN_FIELD_NUMBER: _builtins.int
     SEEN_FIELD_NUMBER: _builtins.int
+    EARLIER_SEEN_FIELD_NUMBER: _builtins.int
     shown: _builtins.bool
     """Whether it would be shown."""
     @_builtins.property
@@ -727,16 +758,24 @@ class SampleRecord(_message.Message):
     def seen(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What would be seen, by item code."""
 
+    @_builtins.property
+    def earlier_seen(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What of an earlier value of it, superseded before the grant, would be seen, by item code; empty
+        where nothing would. It is seen with history, by whoever may subscribe: they ask for the changes
+        from the beginning, or for a record as it was.
+        """
+
     def __init__(
         self,
         *,
         held: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         shown: _builtins.bool = ...,
         seen: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        earlier_seen: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "seen", b"seen", "shown", b"shown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["earlier_seen", b"earlier_seen", "held", b"held", "seen", b"seen", "shown", b"shown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

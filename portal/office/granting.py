@@ -33,6 +33,8 @@ async def preview(
         consumer=consumer,
         items=terms.items,
         row_filter=[*beside, *terms.row_filter],
+        operations=[grants_pb2.Operation.ValueType(number) for number in terms.operations],
+        include_history=terms.history,
     )
     found: oversight_pb2.PreviewGrantResponse = await ask.tell(ask.oversight.PreviewGrant, asked)
     return found

@@ -148,6 +148,7 @@ def held_by(grant: grants_pb2.Grant) -> Terms:
         daily_quota=grant.daily_quota,
         rate_per_minute=grant.rate_per_minute,
         until=last_day(grant.end_time.ToDatetime(UTC)),
+        history=grant.include_history,
     )
 
 

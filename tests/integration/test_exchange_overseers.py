@@ -59,6 +59,20 @@ async def test_a_preview_shows_what_a_query_would_and_nobodys_record(node):
     assert (none.held.shown, any(one.shown for one in none.samples)) == (0, False)
 
 
+async def test_a_preview_shows_superseded_values_only_where_they_would_be_seen(node):
+    source = node.connect(caller(CIVIL)).oversight
+    query, subscribe = grants_pb2.OPERATION_QUERY, grants_pb2.OPERATION_SUBSCRIBE
+    for operations, history, seen in (
+        ([query, subscribe], True, [True, False, True, False, True]),
+        ([query], True, [False] * 5),  # nobody asks for a time before the grant
+        ([query, subscribe], False, [False] * 5),
+    ):
+        wanted = given(operations=operations, include_history=history)
+        answer = await source.PreviewGrant(wanted)
+        assert [bool(one.earlier_seen) for one in answer.samples] == seen
+    assert not any("citizen_number" in one.earlier_seen for one in answer.samples)
+
+
 async def test_a_preview_is_for_the_source_and_administrators_and_its_terms_are_checked(node):
     error = await refusal(node.connect(caller(HEALTH)).oversight.PreviewGrant(given()))
     assert error.reason == "NOT_THE_SOURCE"

@@ -15,7 +15,7 @@ from exchange.catalog.model import (
 )
 from exchange.catalog.schema import ResourceSchema, schema_of
 from exchange.grants.rows import RowCondition, RowTest, shows
-from exchange.oversight.sampling import made_up, meets
+from exchange.oversight.sampling import earlier, made_up, meets
 
 
 def item(code: str, title: str, kind: ItemType = ItemType.CHARACTER, **more: object) -> DataItem:
@@ -75,6 +75,15 @@ def test_they_fit_the_resource_and_are_the_same_each_time(schema: ResourceSchema
         assert schema.violations(values) == []
         assert record["citizen_number"].startswith("990101")
     assert len({record["citizen_number"] for record in found}) == 20
+
+
+def test_an_earlier_value_is_of_the_same_and_says_something_else(schema: ResourceSchema) -> None:
+    for place, now in enumerate(made_up(schema, (), 5)):
+        before = earlier(schema, (), place)
+        same = {code for code in now if now[code] == before[code]}
+        assert {"citizen_number", "name", "employer", "region", "born"} <= same
+        assert not {"address", "phone", "sum"} & same
+        assert schema.violations([before[one.code] for one in ITEMS]) == []
 
 
 CASES = [
