@@ -6,7 +6,9 @@ anybody verifies without the node.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Final
 
@@ -14,22 +16,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from exchange.v1 import catalog_pb2, catalog_pb2_grpc
+from portal import actors
 from portal.auditor.checking import ROUTES as CHECKING
 from portal.auditor.evidence import ROUTES as EVIDENCE
 from portal.auditor.log import Log, Wanted
 from portal.auditor.receipts import ROUTES as RECEIPTS
-from portal.auditor.seals import Seals
-from portal.auditor.words import EVENTS, KINDS, SEAL_STATES, USE_OPEN, USES
+from portal.auditor.words import FACTS, KINDS
 from portal.auditor.working import works_of
-from portal.pages import page, picture
+from portal.departments import SECONDS, display_names
+from portal.node import told
+from portal.pages import language_of, page, sayer
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
 from runtime.idcodes import holds_citizen_number
 from runtime.identity import Role
-from seal.v1 import seal_pb2
 
 _AUDITOR = for_roles(Role.AUDITOR)
 _WORD: Final = 100
+_TITLED: Final = re.compile(r"departments/[^/]+/(resources|serviceItems)/[^/]+")
 
 
 @_AUDITOR
@@ -47,6 +52,7 @@ async def overview(request: Request, person: Person) -> Response:
         checkpoint=held.checkpoint,
         key=held.verifier_key,
         witnesses=[(who, who.cosign_time.ToDatetime(UTC)) for who in await log.witnesses()],
+        departments=await display_names(_catalog(request, person)),
         kinds=KINDS,
         works={
             kind: works_of(request).of(person, kind) for kind in ("log", "receipts", "evidence")
@@ -78,6 +84,7 @@ async def search(request: Request, person: Person) -> Response:
         "auditor/log.html",
         found=found,
         kinds=KINDS,
+        who=await _teller(request, person, [one.actor for one in found.records]),
         wanted=dict.fromkeys(words, "") if personal else words,
         personal=personal,
     )
@@ -88,7 +95,19 @@ async def record(request: Request, person: Person) -> Response:
     """One record, whole."""
     log = Log(person, request.app.state.node.address)
     found = await log.record(request.path_params["index"])
-    return page(request, "auditor/record.html", record=found, kinds=KINDS)
+    stub, titles = _catalog(request, person), dict[str, str]()
+    if named := [value for _, value in found.facts if _TITLED.fullmatch(value)]:
+        asked = catalog_pb2.GetTitlesRequest(names=sorted({*named}))
+        titles = dict((await told(stub.GetTitles(asked, timeout=SECONDS))).titles)
+    return page(
+        request,
+        "auditor/record.html",
+        record=found,
+        kinds=KINDS,
+        facts=FACTS,
+        titles=titles | await display_names(stub),
+        who=await _teller(request, person, [found.actor]),
+    )
 
 
 @_AUDITOR
@@ -107,50 +126,17 @@ async def proof(request: Request, person: Person) -> Response:
     return _file(said.encode(), f"record-{index}.tlog-proof", "text/plain; charset=utf-8")
 
 
-@_AUDITOR
-async def seals(request: Request, person: Person) -> Response:
-    """All seals, by department."""
-    found = await Seals(person, request.app.state.node.address).all(
-        request.query_params.get("after", "")
+def _catalog(request: Request, person: Person) -> Any:
+    return catalog_pb2_grpc.CatalogServiceStub(person.channel(request.app.state.node.address))
+
+
+async def _teller(request: Request, person: Person, systems: Sequence[str]) -> Callable[[str], str]:
+    """What says who acted."""
+    departments, persons = await asyncio.gather(
+        display_names(_catalog(request, person)),
+        actors.persons(person, request.app.state.node.address, systems),
     )
-    return page(
-        request,
-        "auditor/seals.html",
-        seals=found.seals,
-        states=SEAL_STATES,
-        following=found.next_page_token,
-    )
-
-
-@_AUDITOR
-async def seal(request: Request, person: Person) -> Response:
-    """One seal: what it looks like, its life, every use of it."""
-    ask = Seals(person, request.app.state.node.address)
-    places = request.path_params
-    held = await ask.one(f"departments/{places['department']}/seals/{places['seal']}")
-    uses = await ask.uses(held.name, request.query_params.get("after", ""))
-    return page(
-        request,
-        "auditor/seal.html",
-        seal=held,
-        state=SEAL_STATES.get(held.state, USE_OPEN),
-        image=picture(held.image) if held.image else "",
-        since=held.start_time.ToDatetime(UTC),
-        until=held.end_time.ToDatetime(UTC),
-        events=[
-            (step, EVENTS.get(step.kind, (step.kind, step.kind)), step.event_time.ToDatetime(UTC))
-            for step in await ask.life(held.name)
-        ],
-        uses=[
-            (use, USES.get(use.state, USE_OPEN), _format(use.format), use.seal_time.ToDatetime(UTC))
-            for use in uses.sealings
-        ],
-        following=uses.next_page_token,
-    )
-
-
-def _format(number: Any) -> str:
-    return str(seal_pb2.DocumentFormat.Name(number)).removeprefix("DOCUMENT_FORMAT_")
+    return actors.teller(sayer(language_of(request)), departments, persons)
 
 
 def _file(content: bytes, name: str, kind: str) -> Response:
@@ -165,8 +151,6 @@ ROUTES: Final = (
     Route(_RECORD, record, methods=["GET"]),
     Route(f"{_RECORD}/leaf", leaf, methods=["GET"]),
     Route(f"{_RECORD}/proof", proof, methods=["GET"]),
-    Route("/audit/seals", seals, methods=["GET"]),
-    Route("/audit/seals/{department}/{seal}", seal, methods=["GET"]),
     *CHECKING,
     *RECEIPTS,
     *EVIDENCE,

@@ -17,12 +17,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from exchange.v1 import catalog_pb2_grpc
+from portal import actors
 from portal.auditor import comparing
 from portal.auditor.log import Log, Record, read
 from portal.auditor.words import KINDS, SIDES, WORKS
 from portal.auditor.working import Work, works_of
 from portal.departments import display_names
-from portal.pages import page
+from portal.pages import language_of, page, sayer
 from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
 from portal.uploads import File, form_with_files
@@ -191,13 +192,21 @@ async def result(request: Request, person: Person) -> Response:
     about: Comparison = work.about
     asked = request.query_params.get("from", "")
     begun = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 9 else 0
+    lines = about.lines[begun : begun + SHOWN]
+    titles, persons = await asyncio.gather(
+        _titles(request, person),
+        actors.persons(
+            person, request.app.state.node.address, [line.record.actor for line in lines]
+        ),
+    )
     return page(
         request,
         "auditor/compared.html",
+        who=actors.teller(sayer(language_of(request)), titles, persons),
         work=work,
         works=WORKS,
         about=about,
-        lines=about.lines[begun : begun + SHOWN],
+        lines=lines,
         begun=begun,
         step=SHOWN,
         sides=SIDES,

@@ -26,7 +26,7 @@ from exchange.v1 import (
     systems_pb2_grpc,
 )
 from licenses.v1 import materials_pb2_grpc
-from portal import catalog
+from portal import actors, catalog
 from portal.node import told
 from portal.sessions.keeping import Person
 from seal.v1 import seal_pb2_grpc, trust_pb2_grpc
@@ -42,6 +42,7 @@ class Asking:
 
     def __init__(self, person: Person, node: str) -> None:
         self.person = person
+        self._node = node
         self._channel: grpc.aio.Channel = person.channel(node)
         self._departments: asyncio.Task[dict[str, catalog_pb2.Department]] | None = None
 
@@ -117,6 +118,10 @@ class Asking:
     async def titles(self, names: Iterable[str]) -> Mapping[str, str]:
         """What resources and service items are called, by name."""
         return await catalog.titles(self.catalog, names)
+
+    async def persons(self, systems: Iterable[str]) -> Mapping[str, str]:
+        """What persons who acted are called, by system."""
+        return await actors.persons(self.person, self._node, systems)
 
     async def resource(self, name: str) -> catalog_pb2.DataResource:
         """One resource."""

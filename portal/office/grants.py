@@ -192,6 +192,7 @@ async def _page(
         sensitivities=granting.sensitivities_of(resource),
         titles=titles,
         versions=kept.versions,
+        systems=[one.actor for one in kept.versions],
         uses=used.uses,
         last_day=terms.last_day(held.end_time.ToDatetime(UTC)),
         changeable=state[0] != "red" and state[1] != "Ended",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from portal import actors
 from portal.office import terms, words
 from portal.office.asking import Asking
-from portal.pages import page
+from portal.pages import language_of, page, sayer
 from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError, InvalidArgument
@@ -33,16 +36,22 @@ async def show(
     template: str,
     *,
     error: DomainError | None = None,
+    systems: Sequence[str] = (),
     **facts: Any,
 ) -> Response:
-    """A page of the office; one that tells of an error is of a form, which keeps what was typed."""
+    """A page of the office, on which `systems` acted.
+
+    One that tells of an error is of a form, which keeps what was typed.
+    """
     error, wrong = _in_words(error)
+    departments, persons = await asyncio.gather(ask.departments(), ask.persons(systems))
     return page(
         request,
         f"office/{template}.html",
         error=error,
         wrong=wrong,
-        departments=await ask.departments(),
+        departments=departments,
+        who=actors.teller(sayer(language_of(request)), departments, persons),
         words=words,
         masks=terms.MASKS,
         test_words=terms.TESTS,

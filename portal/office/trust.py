@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC
 from typing import Any
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.auditor.words import EVENTS, SEAL_STATES, USE_OPEN, USES
-from portal.office.asking import EVERYBODY, PAGE
+from portal.office.asking import EVERYBODY, PAGE, Asking
 from portal.office.showing import READERS, after, asking, show
 from portal.pages import picture
 from portal.sessions.keeping import Person
@@ -56,10 +57,13 @@ async def seal(request: Request, person: Person) -> Response:
         request,
         ask,
         "seal",
+        systems=[one.actor for one in (*life.events, *uses.sealings)],
         held=held,
         state=SEAL_STATES.get(held.state, USE_OPEN),
         image=picture(held.image) if held.image else "",
+        since=held.start_time.ToDatetime(UTC) if held.es_id else None,
         until=_until(held),
+        replaced=await _names(ask, (held.replaces, held.replaced_by)),
         events=[
             (one, EVENTS.get(one.kind, (one.kind, one.kind)), one.event_time.ToDatetime(UTC))
             for one in life.events
@@ -70,6 +74,16 @@ async def seal(request: Request, person: Person) -> Response:
         ],
         following=uses.next_page_token,
     )
+
+
+async def _names(ask: Asking, seals: Iterable[str]) -> dict[str, str]:
+    """What seals are called."""
+    found = {}
+    for name in seals:
+        if name:
+            answer = await ask.tell(ask.seals.GetSeal, seal_pb2.GetSealRequest(name=name))
+            found[name] = str(answer.seal.display_name)
+    return found
 
 
 @READERS

@@ -39,9 +39,9 @@ from tongban.receipts import save_receipt
 from tongban.verdicts import TrustFolder
 from tongban.verifying import Question, judge_file
 
-SEAL = "/audit/seals/human-resources/official"
+SEAL = "/office/seals/human-resources/official"
 PAGES = (
-    "/audit", "/audit/log", "/audit/log/0", "/audit/seals", SEAL, "/audit/verify",
+    "/audit", "/audit/log", "/audit/log/0", SEAL, "/audit/verify",
     "/audit/compare", "/audit/evidence", "/audit/traffic",
 )  # fmt: skip
 POLICE, BUREAU = "departments/public-security", "departments/human-resources"
@@ -140,7 +140,7 @@ def test_a_record_is_found_and_its_proof_holds_without_the_node(town, page, sign
     page.get_by_role("button", name="检索").click()
     rows = page.locator("ol.log li")
     expect(rows.first).to_contain_text("查询")
-    assert {"departments/human-resources" in text for text in rows.all_inner_texts()} == {True}
+    assert {"人力资源和社会保障局" in text for text in rows.all_inner_texts()} == {True}
     rows.first.get_by_role("link").click()
     expect(page.locator("dl")).to_contain_text("departments/public-security/resources/population")
     index = int(page.url.rpartition("/")[2])
@@ -162,10 +162,10 @@ def test_a_record_is_found_and_its_proof_holds_without_the_node(town, page, sign
 
 
 def test_every_use_of_a_seal_leads_to_its_record(town, page):
-    page.goto(f"{town.site.url}/audit/seals")
+    page.goto(f"{town.site.url}/office/seals")
     page.locator(f"a[href='{SEAL}']").click()
     expect(page.locator("section[aria-labelledby=life]")).to_contain_text("批准")
-    uses = page.locator("section[aria-labelledby=uses] li")
+    uses = page.locator("section[aria-labelledby=uses] tbody tr")
     assert uses.count() >= 2
     uses.first.get_by_role("link").click()
     found = page.locator("ol.log li")
@@ -180,7 +180,7 @@ def test_a_search_that_finds_nothing_says_what_to_do(town, page):
     expect(page.locator("ol.log li").first).to_be_visible()
     page.goto(f"{town.site.url}/audit/log/999999")
     expect(page.locator("main")).to_contain_text("日志目前有")
-    page.goto(f"{town.site.url}/audit/seals/human-resources/none")
+    page.goto(f"{town.site.url}/office/seals/human-resources/none")
     expect(page.locator("h1")).not_to_contain_text("none")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from exchange.v1 import catalog_pb2, deadlines_pb2, grants_pb2, systems_pb2
+from portal import actors
 from portal.office import granting, overview, showing, systems, terms, words
 from portal.office.trust import _PURPOSES
 from portal.sessions.keeping import Person
@@ -46,6 +48,9 @@ class Asked:
 
     async def departments(self) -> dict[str, str]:
         return NAMES
+
+    async def persons(self, systems: Iterable[str]) -> dict[str, str]:
+        return {one: "某乙" for one in systems if "/person-" in one}
 
 
 def shown(template: str, *, role: Role = Role.ADMINISTRATOR, lang: str = "zh", **facts: Any) -> str:
@@ -95,6 +100,25 @@ def request(state: int, **more: Any) -> dict[str, Any]:
         "request_id": "r",
     }
     return facts | more
+
+
+def test_who_acted_is_told_as_people_call_them() -> None:
+    somebody, applicant = f"{POLICE}/systems/person-1", "departments/applicants/systems/person-2"
+    who = actors.teller(lambda _, chinese: chinese, NAMES, {somebody: "某乙"})
+    assert who(somebody) == "示范县公安局 · 某乙"
+    assert who(f"{WORK}/systems/person-9") == "示范县人力资源和社会保障局 · 工作人员"
+    assert who(f"{WORK}/systems/employment") == "示范县人力资源和社会保障局 · employment"
+    assert who(applicant) == "申请人本人"
+    assert who("rules/unconditional-sharing") == "节点按规则自动办理"
+
+
+def test_applicants_are_never_asked_for_and_officers_ask_for_nobody() -> None:
+    """No channel is opened: with these credentials it could not be."""
+    applicant = "departments/applicants/systems/person-2"
+    auditor = Asked(Role.AUDITOR).person
+    assert asyncio.run(actors.persons(auditor, "", [applicant, f"{WORK}/systems/x"])) == {}
+    officer = Asked(Role.DEPARTMENT).person
+    assert asyncio.run(actors.persons(officer, "", [f"{WORK}/systems/person-1"])) == {}
 
 
 AWAITING = grants_pb2.ACCESS_REQUEST_STATE_AWAITING_AUTHORITY
