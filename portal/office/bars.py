@@ -12,7 +12,7 @@ from typing import Final
 
 WIDTH: Final = 900
 LEFT: Final = 250
-RIGHT: Final = 90
+RIGHT: Final = 230
 HIGH: Final = 22
 STEP: Final = 34
 TOP: Final = 8

@@ -12,6 +12,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -31,12 +32,13 @@ from runtime.errors import DomainError, NotFound, PermissionDenied
 async def grants(request: Request, person: Person) -> Response:
     """All grants, with what was used of each in the last 90 days."""
     ask, token = asking(request, person), after(request)
-    listed = grants_pb2.ListGrantsRequest(parent=EVERYBODY, page_size=PAGE, page_token=token)
-    used = oversight_pb2.ReportGrantUseRequest(parent=EVERYBODY, page_size=PAGE, page_token=token)
-    found, report, _ = await asyncio.gather(
-        ask.tell(ask.grants.ListGrants, listed),
-        ask.tell(ask.oversight.ReportGrantUse, used),
-        ask.departments(),
+    receiver = request.query_params.get("receiver", "")
+    receiver = receiver if receiver in await ask.departments() else ""
+    parent = receiver or EVERYBODY
+    listed = grants_pb2.ListGrantsRequest(parent=parent, page_size=PAGE, page_token=token)
+    used = oversight_pb2.ReportGrantUseRequest(parent=parent, page_size=PAGE, page_token=token)
+    found, report = await asyncio.gather(
+        ask.tell(ask.grants.ListGrants, listed), ask.tell(ask.oversight.ReportGrantUse, used)
     )
     uses = {one.grant: one for one in report.grants}
     return await show(
@@ -46,6 +48,8 @@ async def grants(request: Request, person: Person) -> Response:
         grants=[(held, state_of(held), uses.get(held.name)) for held in found.grants],
         titles=await ask.titles(held.resource for held in found.grants),
         last_day=lambda held: terms.last_day(held.end_time.ToDatetime(UTC)),
+        receiver=receiver,
+        further=urlencode({"receiver": receiver}) if receiver else "",
         following=found.next_page_token,
     )
 

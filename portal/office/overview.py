@@ -57,7 +57,9 @@ async def clock(request: Request, person: Person) -> Response:
         (
             departments.get(name, name),
             list(zip(("good", "open", "late", "over"), of, strict=True)),
-            say(f"{_share(of)} % in time", f"按时 {_share(of)}%") if of[0] + of[2] + of[3] else "",
+            say(f"{_share(of)} % of what was due in time", f"已到期事项按时 {_share(of)}%")
+            if of[0] + of[2] + of[3]
+            else "",
         )
         for name, of in sums.items()
     ]

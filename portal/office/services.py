@@ -17,6 +17,12 @@ from portal.sessions.keeping import Person
 
 AT_ONCE = 100
 """Service items on one picture."""
+SUMMED = 20
+"""Pages of the report that are summed up; a locality has some hundreds of service items."""
+_COUNTED = (
+    "before", "after", "awaiting", "by_license", "by_query", "by_verification", "filled",
+    "abolished",
+)  # fmt: skip
 SOURCES = {
     materials_pb2.MATERIAL_SOURCE_HELD_AS_LICENSE: ("green", "by a license", "电子证照替代"),
     materials_pb2.MATERIAL_SOURCE_OBTAINABLE_UNDER_GRANT: ("green", "looked up", "共享查询获取"),
@@ -76,8 +82,9 @@ async def service(request: Request, person: Person) -> Response:
 @READERS
 async def savings(request: Request, person: Person) -> Response:
     """What each service item asked for, and what it still asks: a picture and a table."""
-    ask = asking(request, person)
-    found, _ = await asyncio.gather(_report(ask, after(request)), ask.departments())
+    ask, token = asking(request, person), after(request)
+    found, _ = await asyncio.gather(_report(ask, token), ask.departments())
+    everything, whole = await _all(ask, None if token else found)
     lines = [
         (
             one.display_name,
@@ -86,17 +93,29 @@ async def savings(request: Request, person: Person) -> Response:
         )
         for one in found.reports
     ]
-    keys = ("before", "after", "awaiting", "by_license", "by_query", "by_verification", "filled",
-            "abolished")  # fmt: skip
     return await show(
         request,
         ask,
         "savings",
         reports=found.reports,
-        sums={key: sum(getattr(one, key) for one in found.reports) for key in keys},
+        sums={key: sum(getattr(one, key) for one in everything) for key in _COUNTED},
+        count=len(everything),
+        whole=whole,
         picture=bars.drawn(lines),
         following=found.next_page_token,
     )
+
+
+async def _all(ask: Asking, first: Any) -> tuple[list[Any], bool]:
+    """The report of all service items, from its first page on; whether that is all of it."""
+    page = first or await _report(ask, "")
+    found = list(page.reports)
+    for _ in range(SUMMED - 1):
+        if not page.next_page_token:
+            break
+        page = await _report(ask, page.next_page_token)
+        found += page.reports
+    return found, not page.next_page_token
 
 
 async def _report(ask: Asking, token: str) -> Any:

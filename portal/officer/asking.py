@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from exchange.v1 import (
     corrections_pb2_grpc,
     delivery_pb2,
     delivery_pb2_grpc,
+    grants_pb2,
+    grants_pb2_grpc,
     inquiries_pb2,
     inquiries_pb2_grpc,
     quality_pb2,
@@ -46,6 +49,7 @@ class Asking:
         self.catalog: Any = catalog_pb2_grpc.CatalogServiceStub(channel)
         self._corrections: Any = corrections_pb2_grpc.CorrectionServiceStub(channel)
         self._inquiries: Any = inquiries_pb2_grpc.InquiryServiceStub(channel)
+        self._grants: Any = grants_pb2_grpc.GrantServiceStub(channel)
         self._delivery: Any = delivery_pb2_grpc.DeliveryServiceStub(channel)
         self._quality: Any = quality_pb2_grpc.QualityServiceStub(channel)
         self._syncing: Any = syncing_pb2_grpc.SyncServiceStub(channel)
@@ -215,6 +219,25 @@ class Asking:
         answer = await told(self._delivery.GetSubscription(asked, timeout=SECONDS))
         found: delivery_pb2.Subscription = answer.subscription
         return found
+
+    async def subscribed(self, grants: Iterable[str]) -> dict[str, str]:
+        """What the resources of grants are called, by grant."""
+        wanted = sorted({*grants})
+        answers = await asyncio.gather(
+            *(
+                told(self._grants.GetGrant(grants_pb2.GetGrantRequest(name=name), timeout=SECONDS))
+                for name in wanted
+            )
+        )
+        resources = {
+            name: str(one.grant.resource) for name, one in zip(wanted, answers, strict=True)
+        }
+        titles = await self.titles(resources.values())
+        return {grant: titles.get(name) or name for grant, name in resources.items()}
+
+    async def departments(self) -> dict[str, str]:
+        """What departments are called."""
+        return await catalog.display_names(self.catalog)
 
     async def dead_letters(self, name: str, token: str = "") -> Any:
         """A page of what could not be delivered."""

@@ -67,6 +67,7 @@ async def subscriptions(request: Request, person: Person) -> Response:
     return page(
         request,
         "officer/subscriptions.html",
+        titles=await ask.subscribed(each.grant for each in held),
         subscriptions=[
             (each, _lag(each), _age(each), each.create_time.ToDatetime(UTC)) for each in held
         ],
@@ -91,6 +92,7 @@ async def _subscription(
         request,
         "officer/subscription.html",
         held=held,
+        title=(await ask.subscribed([held.grant]))[held.grant],
         lag=_lag(held),
         age=_age(held),
         letters=[

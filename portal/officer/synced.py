@@ -21,11 +21,11 @@ from exchange.v1 import catalog_pb2, syncing_pb2
 from flows import directory
 from flows.tables import Row
 from flows.telling import rows_of
-from portal import catalog
+from portal import actors, catalog
 from portal.node import told
 from portal.officer.asking import OFFICER, SECONDS, Asking, asking
 from portal.officer.words import REJECTS
-from portal.pages import page
+from portal.pages import language_of, page, sayer
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound
@@ -55,10 +55,12 @@ async def runs(request: Request, person: Person) -> Response:
 @OFFICER
 async def run(request: Request, person: Person) -> Response:
     """One run, and its rejects."""
-    held = await asking(request, person).run(_name(request))
+    ask = asking(request, person)
+    held = await ask.run(_name(request))
     return page(
         request,
         "officer/run.html",
+        who=actors.teller(sayer(language_of(request)), await ask.departments(), {}),
         held=held,
         at=held.create_time.ToDatetime(UTC),
         rejects=[
