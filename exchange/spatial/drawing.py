@@ -3,9 +3,9 @@
 1. A resource that its department opens to the public (`open`) is drawn for administrators and
    auditors; any other for its own department only. What a map shows is read whole, so there is no
    grant by which a part of it could be asked for.
-2. An outline has what a screen can show: it is simplified to a thousandth of the page's width,
-   which keeps its form and not its area. A name is the value of an item that is not personal; what
-   the negative list keeps back is not drawn.
+2. An outline has what a screen can show: where a page is large it is simplified to a thousandth of
+   the page's width, which keeps its form and not its area. A name is the value of an item that is
+   not personal; what the negative list keeps back is not drawn.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from runtime.identity import Principal, Role
 USUAL = 500
 GREATEST = 2_000
 FINENESS = 1_000
+SMALL = 256 * 1024
+"""Characters of outlines that are drawn as they are: less than reading the library for it costs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ class Drawing:
             if values.get(shape):
                 found.append((values.get(label, ""), values[shape]))
         around = _around([orjson.loads(geometry) for _, geometry in found])
-        return Drawn(outlines=_simplified(found, around), bounds=around, next_page_token=token)
+        return Drawn(outlines=simplified(found, around), bounds=around, next_page_token=token)
 
 
 def _check_rights(principal: Principal, resource: DataResource) -> None:
@@ -141,9 +143,10 @@ def _around(geometries: list[dict[str, Any]]) -> Box | None:
     )
 
 
-def _simplified(found: list[tuple[str, str]], around: Box | None) -> list[Outline]:
-    if around is None:
-        return []
+def simplified(found: list[tuple[str, str]], around: Box | None) -> list[Outline]:
+    """Outlines of names and geometries, as fine as a screen shows those within a box."""
+    if around is None or sum(len(geometry) for _, geometry in found) <= SMALL:
+        return [Outline(label=label, geometry=geometry) for label, geometry in found]
     import shapely  # type: ignore[import-untyped]  # publishes no types; with the first question
 
     tolerance = max(around.east - around.west, around.north - around.south) / FINENESS

@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from accounts.v1 import accounts_pb2 as pb
+from portal.office.words import ROLES
 from portal.pages import page
 from portal.people.asking import Asking
 from portal.sessions.access import for_roles, form_of, one
@@ -59,6 +60,7 @@ async def accounts(request: Request, person: Person) -> Response:
         request,
         "people/accounts.html",
         accounts=[(each, _ACCOUNTS.get(each.state, _UNKNOWN)) for each in found.accounts],
+        roles=ROLES,
         departments=departments,
         department_of=department_of,
         waiting=bool(waiting.acts),
@@ -80,6 +82,7 @@ async def _disabling(
         request,
         "people/disable.html",
         held=await _asking(request, person).account(name),
+        roles=ROLES,
         error=error,
         reason=reason,
     )

@@ -8,6 +8,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exchange.spatial import drawing
 from exchange.spatial.exact import test_of as exact_test_of
 from exchange.spatial.exact import tests_of as exact_tests_of
 from exchange.spatial.model import At, Box, Nearest, Place, Within, around, bounds, geometry_problem
@@ -93,3 +94,19 @@ def _meet(one: Box, other: Box) -> bool:
         and one.south <= other.north
         and other.south <= one.north
     )
+
+
+def test_only_outlines_that_are_much_together_are_simplified_for_a_map():
+    def ring(points: int) -> str:
+        turns = [2 * math.pi * place / points for place in range(points)]
+        path = [[105 + math.cos(turn), 30 + math.sin(turn)] for turn in turns]
+        return orjson.dumps({"type": "Polygon", "coordinates": [[*path, path[0]]]}).decode()
+
+    around = Box(west=104, south=29, east=106, north=31)
+    few, many = ring(100), ring(20_000)
+    assert len(many) > drawing.SMALL > len(few)
+    (same,) = drawing.simplified([("a", few)], around)
+    assert (same.label, same.geometry) == ("a", few)
+    (fewer,) = drawing.simplified([("b", many)], around)
+    assert 20 < len(orjson.loads(fewer.geometry)["coordinates"][0]) < 200
+    assert drawing.simplified([], None) == []
