@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exchange.v1 import catalog_pb2, catalog_pb2_grpc
+from exchange.v1 import catalog_pb2_grpc
 from portal import actors
 from portal.auditor.checking import ROUTES as CHECKING
 from portal.auditor.evidence import ROUTES as EVIDENCE
@@ -24,8 +24,7 @@ from portal.auditor.log import Log, Wanted
 from portal.auditor.receipts import ROUTES as RECEIPTS
 from portal.auditor.words import FACTS, KINDS
 from portal.auditor.working import works_of
-from portal.departments import SECONDS, display_names
-from portal.node import told
+from portal.catalog import display_names, titles
 from portal.pages import language_of, page, sayer
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
@@ -95,17 +94,15 @@ async def record(request: Request, person: Person) -> Response:
     """One record, whole."""
     log = Log(person, request.app.state.node.address)
     found = await log.record(request.path_params["index"])
-    stub, titles = _catalog(request, person), dict[str, str]()
-    if named := [value for _, value in found.facts if _TITLED.fullmatch(value)]:
-        asked = catalog_pb2.GetTitlesRequest(names=sorted({*named}))
-        titles = dict((await told(stub.GetTitles(asked, timeout=SECONDS))).titles)
+    stub = _catalog(request, person)
+    named = await titles(stub, [value for _, value in found.facts if _TITLED.fullmatch(value)])
     return page(
         request,
         "auditor/record.html",
         record=found,
         kinds=KINDS,
         facts=FACTS,
-        titles=titles | await display_names(stub),
+        titles={**named, **await display_names(stub)},
         who=await _teller(request, person, [found.actor]),
     )
 

@@ -22,7 +22,7 @@ from portal.auditor import comparing
 from portal.auditor.log import Log, Record, read
 from portal.auditor.words import KINDS, SIDES, WORKS
 from portal.auditor.working import Work, works_of
-from portal.departments import display_names
+from portal.catalog import display_names
 from portal.pages import language_of, page, sayer
 from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
