@@ -26,6 +26,7 @@ from starlette.responses import HTMLResponse, Response
 
 from portal.languages import with_chinese_marked
 from portal.plain import STATUSES, plain_words
+from portal.tables import with_columns_told
 from runtime.clock import CHINA
 from runtime.errors import DomainError
 
@@ -105,6 +106,7 @@ def page(
             other_language=_other(request, language),
         )
     )
+    text = with_columns_told(text)
     if language == "en":
         text = with_chinese_marked(text)
     status = status or (422 if error else 200)

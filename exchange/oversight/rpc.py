@@ -146,6 +146,7 @@ class OversightServicer:
                 pb.GrantUse(
                     grant=one.grant.name,
                     resource=one.grant.resource,
+                    in_force=self._overseeing.in_force(one.grant),
                     uses=one.uses,
                     last_day=one.last_day,
                     unused_operations=map(messages.operation_number, one.unused_operations),

@@ -275,7 +275,7 @@ class Overseeing:
             )
         found = [model.use_of(grant, used.get(grant.name, [])) for grant in page]
         if wider_only:
-            found = [one for one in found if one.is_wider and self._in_force(one.grant)]
+            found = [one for one in found if one.is_wider and self.in_force(one.grant)]
         return found, token, tally
 
     def catch_up(self) -> Tally:
@@ -299,7 +299,8 @@ class Overseeing:
             entries = split_entries(bundle)
             yield from entries[max(begin - first, 0) :]
 
-    def _in_force(self, grant: Grant) -> bool:
+    def in_force(self, grant: Grant) -> bool:
+        """Whether anything is read under a grant now."""
         return grant.state is GrantState.ACTIVE and self._clock.now() < grant.end_time
 
     def _days(self, first: str, last: str) -> tuple[str, str]:

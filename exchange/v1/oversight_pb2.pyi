@@ -552,6 +552,7 @@ class GrantUse(_message.Message):
     UNUSED_ITEMS_FIELD_NUMBER: _builtins.int
     BUSIEST_DAY_FIELD_NUMBER: _builtins.int
     DAILY_QUOTA_FIELD_NUMBER: _builtins.int
+    IN_FORCE_FIELD_NUMBER: _builtins.int
     grant: _builtins.str
     """The grant."""
     resource: _builtins.str
@@ -564,6 +565,8 @@ class GrantUse(_message.Message):
     """The most uses of a day."""
     daily_quota: _builtins.int
     """The quota of a day; 0 is none."""
+    in_force: _builtins.bool
+    """Whether it is in force now."""
     @_builtins.property
     def unused_operations(self) -> _containers.RepeatedScalarFieldContainer[_grants_pb2.Operation.ValueType]:
         """Operations that are given and were not used."""
@@ -583,10 +586,11 @@ class GrantUse(_message.Message):
         unused_items: _abc.Iterable[_builtins.str] | None = ...,
         busiest_day: _builtins.int = ...,
         daily_quota: _builtins.int = ...,
+        in_force: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["busiest_day", b"busiest_day", "daily_quota", b"daily_quota", "grant", b"grant", "last_day", b"last_day", "resource", b"resource", "unused_items", b"unused_items", "unused_operations", b"unused_operations", "uses", b"uses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["busiest_day", b"busiest_day", "daily_quota", b"daily_quota", "grant", b"grant", "in_force", b"in_force", "last_day", b"last_day", "resource", b"resource", "unused_items", b"unused_items", "unused_operations", b"unused_operations", "uses", b"uses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

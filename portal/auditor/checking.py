@@ -15,8 +15,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from portal.auditor import traffic, verifying
+from portal.auditor.kinds import KINDS
 from portal.auditor.log import Log
-from portal.auditor.words import KINDS, OUTCOMES, WORKS
+from portal.auditor.words import OUTCOMES, WORKS
 from portal.auditor.working import works_of
 from portal.pages import language_of, page, sayer
 from portal.sessions.access import for_roles, form_of, one
@@ -123,7 +124,12 @@ async def over_time(request: Request, person: Person) -> Response:
     return page(
         request,
         "auditor/traffic.html",
-        chart=traffic.picture(points, title=title, description=description, words=words),
+        charts=[
+            traffic.picture(
+                points, title=title, description=description, words=words, narrow=narrow
+            )
+            for narrow in (False, True)
+        ],
         description=description,
         points=[asdict(point) for point in reversed(held)],
         spans=traffic.SPANS,

@@ -20,9 +20,10 @@ from exchange.v1 import catalog_pb2_grpc
 from portal import actors
 from portal.auditor.checking import ROUTES as CHECKING
 from portal.auditor.evidence import ROUTES as EVIDENCE
+from portal.auditor.kinds import GROUPS, KINDS
 from portal.auditor.log import Log, Wanted
 from portal.auditor.receipts import ROUTES as RECEIPTS
-from portal.auditor.words import FACTS, KINDS
+from portal.auditor.words import FACTS
 from portal.auditor.working import works_of
 from portal.catalog import display_names, titles
 from portal.pages import language_of, page, sayer
@@ -52,7 +53,7 @@ async def overview(request: Request, person: Person) -> Response:
         key=held.verifier_key,
         witnesses=[(who, who.cosign_time.ToDatetime(UTC)) for who in await log.witnesses()],
         departments=await display_names(_catalog(request, person)),
-        kinds=KINDS,
+        groups=GROUPS,
         works={
             kind: works_of(request).of(person, kind) for kind in ("log", "receipts", "evidence")
         },
@@ -83,6 +84,7 @@ async def search(request: Request, person: Person) -> Response:
         "auditor/log.html",
         found=found,
         kinds=KINDS,
+        groups=GROUPS,
         who=await _teller(request, person, [one.actor for one in found.records]),
         wanted=dict.fromkeys(words, "") if personal else words,
         personal=personal,

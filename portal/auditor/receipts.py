@@ -19,8 +19,9 @@ from starlette.routing import Route
 from exchange.v1 import catalog_pb2_grpc
 from portal import actors
 from portal.auditor import comparing
+from portal.auditor.kinds import KINDS
 from portal.auditor.log import Log, Record, read
-from portal.auditor.words import KINDS, SIDES, WORKS
+from portal.auditor.words import SIDES, WORKS
 from portal.auditor.working import Work, works_of
 from portal.catalog import display_names
 from portal.pages import language_of, page, sayer

@@ -22,6 +22,8 @@ from runtime.clock import CHINA
 
 SECONDS: Final = 30
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM, GAP = 960, 380, 64, 30, 36, 46
+NARROW: Final = 340
+"""The width of the picture for a phone."""
 _HALF: Final = (HEIGHT - TOP - BOTTOM - GAP) // 2
 
 
@@ -93,22 +95,28 @@ async def measure(person: Person, node: str, span: Span, now: datetime) -> list[
 
 
 def picture(
-    points: Sequence[Point], *, title: str, description: str, words: Sequence[str]
+    points: Sequence[Point],
+    *,
+    title: str,
+    description: str,
+    words: Sequence[str],
+    narrow: bool = False,
 ) -> Markup:
     """The SVG. `words`: calls, not answered as asked, milliseconds."""
+    width, shown = (NARROW, "narrow-only") if narrow else (WIDTH, "wide-only")
     most = _above(max((one.calls for one in points), default=0))
     slowest = _above(max((one.p95_ms for one in points), default=0.0))
-    wide = (WIDTH - LEFT - 8) / max(1, len(points))
+    wide = (width - LEFT - 8) / max(1, len(points))
     base, middle = HEIGHT - BOTTOM, TOP + _HALF
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        'aria-labelledby="chart-title chart-text" xmlns="http://www.w3.org/2000/svg">',
-        f'<title id="chart-title">{escape(title)}</title>',
-        f'<desc id="chart-text">{escape(description)}</desc>',
+        f'<svg class="chart {shown}" viewBox="0 0 {width} {HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}: {escape(description)}" '
+        'xmlns="http://www.w3.org/2000/svg">',
+        f"<title>{escape(title)}</title>",
         f'<text class="chart-word" x="{LEFT}" y="{TOP - 12}">{escape(words[2])}</text>',
         f'<text class="chart-word" x="{LEFT}" y="{middle + GAP - 12}">{escape(words[0])}</text>',
-        *_grid(TOP, middle, slowest),
-        *_grid(middle + GAP, base, most),
+        *_grid(TOP, middle, slowest, width),
+        *_grid(middle + GAP, base, most, width),
     ]
     for place, one in enumerate(points):
         if one.calls:
@@ -118,7 +126,7 @@ def picture(
             if bad:
                 parts.append(_bar("chart-bad", x, base, wide, _part(bad, most)))
     parts += _lines(points, wide, middle, slowest)
-    every = max(1, len(points) // 6)
+    every = max(1, len(points) // (2 if narrow else 6))
     for place in range(0, len(points), every):
         at = points[place].at.astimezone(CHINA)
         long = points[-1].at - points[0].at > timedelta(days=2)
@@ -154,12 +162,12 @@ def _lines(points: Sequence[Point], wide: float, base: int, most: float) -> list
 _NEVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def _grid(top: int, base: int, most: float) -> list[str]:
+def _grid(top: int, base: int, most: float, width: int) -> list[str]:
     parts = []
     for share in (0.0, 0.5, 1.0):
         y = base - share * _HALF
         parts.append(
-            f'<line class="chart-line" x1="{LEFT}" x2="{WIDTH - 8}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<line class="chart-line" x1="{LEFT}" x2="{width - 8}" y1="{y:.1f}" y2="{y:.1f}"/>'
         )
         said = f"{most * share:g}"
         parts.append(f'<text class="chart-number" x="{LEFT - 8}" y="{y + 4:.1f}">{said}</text>')

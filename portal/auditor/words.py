@@ -1,4 +1,4 @@
-"""What the auditor's pages call kinds of records, and steps of a seal's life."""
+"""What the auditor's pages call facts of records, and steps of a seal's life."""
 
 from __future__ import annotations
 
@@ -6,53 +6,6 @@ from typing import Final
 
 from seal.v1 import seal_pb2
 
-#: Kinds of records that are searched for, English and Chinese; others are shown by their own word.
-KINDS: Final = {
-    "query": ("Query", "查询"),
-    "batch_query": ("Query of many", "批量查询"),
-    "verify": ("Verification", "核验"),
-    "spatial_query": ("Query by place", "空间查询"),
-    "query_refused": ("Refused question", "被拒绝的查询"),
-    "export": ("Export", "导出"),
-    "changes_delivered": ("Delivery", "订阅交付"),
-    "batch_published": ("Publication", "数据发布"),
-    "access_requested": ("Request for access", "提出数据申请"),
-    "access_approved": ("Grant", "授权"),
-    "grant_revoked": ("Grant revoked", "撤销授权"),
-    "document_sealed": ("Document sealed", "文件盖章"),
-    "seal_requested": ("Seal asked for", "申请制章"),
-    "seal_approved": ("Seal approved", "批准制章"),
-    "seal_revoked": ("Seal revoked", "注销印章"),
-    "license_issued": ("License issued", "签发证照"),
-    "license_presented": ("License presented", "出示证照"),
-    "presentation_verified": ("Presentation verified", "核验亮证"),
-    "license_document_read": ("License opened", "查阅证照文件"),
-    "license_delegated": ("Delegation of licenses", "委托用证"),
-    "materials_collected": ("Materials collected", "归集材料"),
-    "archive_checked": ("Archive checked", "档案检测"),
-    "archive_destroyed": ("Archive destroyed", "档案销毁"),
-    "department_created": ("Department registered", "登记部门"),
-    "directory_applied": ("Directory changed", "变更目录"),
-    "person_signed_in": ("Sign-in", "登录"),
-    "person_signed_out": ("Sign-out", "退出登录"),
-    "account_created": ("Account made", "开立账户"),
-    "account_reset": ("Account reset", "重置账户"),
-    "account_changed": ("Account changed", "变更账户"),
-    "account_enrolled": ("Account enrolled", "激活账户"),
-    "account_disabled": ("Account disabled", "停用账户"),
-    "account_credentials_changed": ("Way to sign in changed", "变更登录方式"),
-    "sign_in_refused": ("Refused sign-in", "被拒绝的登录"),
-    "act_asked": ("Act asked for", "发起双人操作"),
-    "act_confirmed": ("Act confirmed", "确认双人操作"),
-    "act_declined": ("Act declined", "驳回双人操作"),
-    "certificate_revoked": ("Certificate revoked", "吊销系统证书"),
-    "witness_registered": ("Witness registered", "登记见证方"),
-    "salts_erased": ("Salts erased", "清除盐值"),
-    "quality_measured": ("Quality measured", "测量数据质量"),
-    "directory_synced": ("Directory synced", "同步目录"),
-    "sync_reject_settled": ("Rejected row settled", "处理拒收的行"),
-    "system_enrolled": ("System enrolled", "登记系统"),
-}
 #: By state: colour, English, Chinese.
 SEAL_STATES: Final = {
     seal_pb2.SEAL_STATE_REQUESTED: ("amber", "Waits for approval", "待批准"),
@@ -131,4 +84,21 @@ FACTS: Final = {
     "result": ("Result", "结果"),
     "found": ("Found", "是否找到"),
     "state": ("State", "状态"),
+    "upserted": ("New or changed", "新增或变更"),
+    "withdrawn": ("Withdrawn", "撤回"),
+    "unchanged": ("Unchanged", "未变"),
+    "rows": ("Rows", "行数"),
+    "records": ("Records", "记录数"),
+    "version": ("Version", "版本"),
+    "method": ("Method", "方式"),
+    "from": ("From", "起"),
+    "to": ("To", "止"),
+    "correction": ("Objection", "校核异议"),
+    "inquiry": ("Inquiry", "函询"),
+    "collection": ("Collection", "办件"),
+    "service_item": ("Service item", "服务事项"),
+    "presentation": ("Presentation", "亮证"),
+    "session": ("Session", "会话"),
+    "kind": ("Kind", "类型"),
+    "system": ("System", "系统"),
 }

@@ -68,7 +68,7 @@ async def clock(request: Request, person: Person) -> Response:
         ask,
         "clock-kept",
         rows=[(row, words.act(row.kind)) for row in lateness.rows],
-        picture=bars.drawn(lines),
+        pictures=bars.both(lines),
         year=lateness.first_day[:4],
     )
 

@@ -101,7 +101,7 @@ async def savings(request: Request, person: Person) -> Response:
         sums={key: sum(getattr(one, key) for one in everything) for key in _COUNTED},
         count=len(everything),
         whole=whole,
-        picture=bars.drawn(lines),
+        pictures=bars.both(lines),
         following=found.next_page_token,
     )
 

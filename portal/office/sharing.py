@@ -23,15 +23,16 @@ async def shared(request: Request, person: Person) -> Response:
     ask = asking(request, person)
     (uses, more), _ = await asyncio.gather(_uses(ask), ask.departments())
     found = flow.between(
-        (department_of(one.resource), department_of(one.grant), one.uses) for one in uses
+        (department_of(one.resource), department_of(one.grant), one.uses)
+        for one in uses
+        if one.in_force
     )
     return await show(
         request,
         ask,
         "sharing",
         shared=found,
-        picture=flow.drawn(found),
-        width=flow.WIDTH,
+        pictures=flow.both(found),
         looked_at=len(uses),
         more=more,
     )

@@ -310,7 +310,7 @@ def test_a_bundle_of_evidence_holds_without_the_node(town, page, tmp_path):
 
 def test_traffic_is_drawn_and_said_in_numbers(town, page):
     page.goto(f"{town.site.url}/audit/traffic")
-    picture = page.locator("svg.chart")
+    picture = page.locator("svg.chart.wide-only")
     expect(picture.locator("title")).to_have_text("访问量与响应时间")
     assert picture.locator("rect").count() >= 1
     rows = page.locator("section[aria-labelledby=numbers] tbody tr")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from portal.auditor.kinds import KINDS
+
 ROOT = Path(__file__).parents[2]
 
 CATALOG = "the catalog is public to every caller: it holds descriptions, no data of persons"
@@ -334,6 +336,18 @@ def test_every_act_leaves_a_leaf(module: str, table: str) -> None:
             parts = {f"{head}_"} <= words and tail in words
             parts |= head in words and f"_{tail}" in words
             assert kind in words or parts, f"{method}: nothing records {kind}"
+
+
+def test_every_kind_is_called_something_at_the_pages() -> None:
+    kinds = {
+        kind
+        for table in TABLES.values()
+        for said in table.values()
+        if not isinstance(said, str)
+        for kind in said
+    }
+    assert kinds - set(KINDS) == set()
+    assert all(english and chinese for english, chinese in KINDS.values())
 
 
 def test_every_policy_table_stands_here() -> None:

@@ -21,17 +21,19 @@ def test_grants_between_two_departments_are_one_band():
     ]
 
 
-@given(USES)
-def test_bars_stand_apart_and_hold_their_bands(uses):
+@given(USES, st.booleans())
+def test_bars_stand_apart_and_hold_their_bands(uses, narrow):
     shared = flow.between(uses)
-    picture = flow.drawn(shared)
+    picture = flow.drawn(shared, narrow=narrow)
     assert len(picture.bands) == len(shared)
-    for side in (flow.LEFT, flow.RIGHT - flow.NODE):
+    first = min((node.x for node in picture.nodes), default=0)
+    assert all(0 <= node.x < picture.width for node in picture.nodes)
+    for side in {node.x for node in picture.nodes}:
         bars = sorted((n.y, n.y + n.height) for n in picture.nodes if n.x == side)
         assert all(low[1] < high[0] for low, high in pairwise(bars))
         assert all(end <= picture.height for _, end in bars)
     for node in picture.nodes:
-        end = "source" if node.x == flow.LEFT else "receiver"
+        end = "source" if node.x == first else "receiver"
         inside = [b.width for b in picture.bands if getattr(b.shared, end) == node.name]
         assert sum(inside) <= node.height + 1e-6
     widths = [band.width for band in picture.bands]
@@ -40,4 +42,4 @@ def test_bars_stand_apart_and_hold_their_bands(uses):
 
 
 def test_nothing_shared_is_an_empty_picture():
-    assert flow.drawn([]) == flow.Picture(nodes=(), bands=(), height=flow.GAP)
+    assert flow.drawn([]) == flow.Picture(nodes=(), bands=(), height=flow.GAP, width=flow.WIDTH)

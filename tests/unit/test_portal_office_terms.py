@@ -86,7 +86,12 @@ def test_bars_have_one_scale() -> None:
         [("a", [("late", 2), ("gone", 2)], ""), ("b", [("late", 0), ("gone", 1)], "")]
     )
     widths = [[round(part.width) for part in line.parts] for line in found.lines]
-    assert widths == [[280, 280], [140]]
+    assert widths == [[317, 317], [158]]
+    (wide, _), (narrow, _) = bars.both([("a", [("late", 2)], "一二三")])
+    for picture in (wide, narrow):
+        (line,) = picture.lines
+        assert line.end + 3 * bars.CHARACTER < picture.width
+    assert narrow.lines[0].label_y < narrow.lines[0].y
     assert bars.drawn([]).lines == ()
 
 
