@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from accounts.v1 import accounts_pb2
 from exchange.v1 import deadlines_pb2, systems_pb2
 from portal.office import bars, words
 from portal.office.asking import EVERYBODY, Asking
@@ -17,14 +19,21 @@ from portal.sessions.keeping import Person
 
 SOON = 30
 """Days before a certificate's end from which it is told."""
+MANY = 100
+"""More than so many are not counted."""
+SHOWN = 5
 
 
 @READERS
 async def overview(request: Request, person: Person) -> Response:
     """What is late or due next, whoever has to act, and whose certificates end soon."""
     ask = asking(request, person)
-    found, lateness, ending, _ = await asyncio.gather(
-        ask.deadlines(token=after(request)), kept(ask), ending_soon(ask), ask.departments()
+    found, lateness, ending, waiting, _ = await asyncio.gather(
+        ask.deadlines(token=after(request)),
+        kept(ask),
+        ending_soon(ask),
+        ask.tell(ask.accounts.ListAskedActs, accounts_pb2.ListAskedActsRequest(page_size=MANY)),
+        ask.departments(),
     )
     return await show(
         request,
@@ -33,12 +42,27 @@ async def overview(request: Request, person: Person) -> Response:
         deadlines=[
             (one, words.act(one.kind), words.address_of(one.subject)) for one in found.deadlines
         ],
-        overdue=sum(row.overdue for row in lateness.rows),
-        running=sum(row.running for row in lateness.rows),
-        ending=ending,
+        tiles=(
+            ("/office/clock", sum(row.overdue for row in lateness.rows), "red", words.LATE),
+            (
+                "/office/requests",
+                sum(
+                    row.running + row.overdue for row in lateness.rows if row.kind in words.REPLIES
+                ),
+                "",
+                words.WAITING,
+            ),
+            ("/office/acts", _many(waiting.acts), "", words.SECOND),
+            ("/office/systems?ending=1", _many(ending), "amber", words.ENDING),
+        ),
+        ending=ending[:SHOWN],
         soon=SOON,
         following=found.next_page_token,
     )
+
+
+def _many(found: Sequence[object]) -> int | str:
+    return f"{MANY}+" if len(found) >= MANY else len(found)
 
 
 @READERS
@@ -89,6 +113,6 @@ async def kept(ask: Asking, year: str = "") -> Any:
 
 
 async def ending_soon(ask: Asking) -> Any:
-    """Systems whose certificates end soon, or have ended: the first of them."""
-    asked = systems_pb2.ListSystemsRequest(parent=EVERYBODY, ends_within_days=SOON, page_size=5)
+    """Systems whose certificates end soon, or have ended."""
+    asked = systems_pb2.ListSystemsRequest(parent=EVERYBODY, ends_within_days=SOON, page_size=MANY)
     return (await ask.tell(ask.systems.ListSystems, asked)).systems

@@ -76,6 +76,13 @@ ACTS: Final = {
     "correction": ("answer an objection", "答复校核异议"),
     "inquiry": ("answer an inquiry", "答复函询"),
 }
+#: Of these, those by which requests are answered.
+REPLIES: Final = frozenset({"reply_unconditional", "reply_conditional", "authority_review"})
+#: What the overview counts: what it is, English and Chinese, and what it is where there is none.
+LATE: Final = ("late", "逾期事项", "nothing is late", "没有逾期")
+WAITING: Final = ("requests wait for an answer", "待答复申请", "no request waits", "没有待答复申请")
+SECOND: Final = ("wait for a second person", "待双人确认", "nothing waits", "没有待确认操作")
+ENDING: Final = ("certificates end soon", "证书即将到期", "no certificate ends soon", "证书均有效")
 OPERATIONS: Final = {
     grants_pb2.OPERATION_QUERY: ("query", "查询"),
     grants_pb2.OPERATION_VERIFY: ("verify", "核查"),

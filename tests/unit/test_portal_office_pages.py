@@ -188,9 +188,10 @@ def test_a_certificate_that_ends_soon_or_is_gone_is_told() -> None:
     gone = systems_pb2.EnrolledSystem(name=f"{WORK}/systems/b")
     assert systems._state(soon)[0] == "amber"
     assert systems._state(gone)[0] == "red"
-    facts = {"deadlines": [], "overdue": 2, "running": 0, "soon": overview.SOON, "following": ""}
+    tiles = (("/office/clock", 2, "red", words.LATE), ("/office/acts", 0, "", words.SECOND))
+    facts = {"deadlines": [], "tiles": tiles, "soon": overview.SOON, "following": ""}
     page = shown("overview", ending=[soon, gone], **facts)
-    for said in ("剩余 7 天", "无有效证书", "项已逾期", "没有待办事项"):
+    for said in ("剩余 7 天", "无有效证书", "逾期事项", "没有待确认操作", "没有待办事项"):
         assert said in page
 
 
