@@ -64,12 +64,10 @@ def _page(request: Request, person: Person, error: DomainError | None = None) ->
     return page(
         request,
         "auditor/evidence.html",
-        status=422 if error else 200,
         error=error,
         greatest=GREATEST_DOCUMENT >> 20,
         work=works_of(request).of(person, KIND),
         works=WORKS,
-        switchable=error is None,
     )
 
 

@@ -91,7 +91,6 @@ async def _ask(
     return page(
         request,
         "auditor/compare.html",
-        status=422 if error else 200,
         error=error,
         departments=sorted((await _titles(request, person)).items(), key=lambda pair: pair[1]),
         typed=said
@@ -103,7 +102,6 @@ async def _ask(
         },
         most=MOST_RECEIPTS,
         work=works_of(request).of(person, KIND),
-        switchable=error is None,
     )
 
 
