@@ -59,7 +59,7 @@ class _ArchiveStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ArchiveS
     ARCHIVE_STATE_KEPT: _ArchiveState.ValueType  # 1
     """Kept."""
     ARCHIVE_STATE_DESTRUCTION_ASKED: _ArchiveState.ValueType  # 2
-    """One person asked to destroy it."""
+    """One system or person asked to destroy it."""
     ARCHIVE_STATE_DESTROYED: _ArchiveState.ValueType  # 3
     """Destroyed."""
     ARCHIVE_STATE_DESTROYING: _ArchiveState.ValueType  # 4
@@ -73,7 +73,7 @@ ARCHIVE_STATE_UNSPECIFIED: ArchiveState.ValueType  # 0
 ARCHIVE_STATE_KEPT: ArchiveState.ValueType  # 1
 """Kept."""
 ARCHIVE_STATE_DESTRUCTION_ASKED: ArchiveState.ValueType  # 2
-"""One person asked to destroy it."""
+"""One system or person asked to destroy it."""
 ARCHIVE_STATE_DESTROYED: ArchiveState.ValueType  # 3
 """Destroyed."""
 ARCHIVE_STATE_DESTROYING: ArchiveState.ValueType  # 4
@@ -173,7 +173,7 @@ class Archive(_message.Message):
     name: _builtins.str
     """archives/{archive}"""
     subject: _builtins.str
-    """The license or the collection."""
+    """The license or the collection. A license has an archive for each state that it was archived in."""
     state: Global___ArchiveState.ValueType
     """State."""
     sha256: _builtins.str
@@ -189,7 +189,7 @@ class Archive(_message.Message):
     report_sha256: _builtins.str
     """SHA-256 of the sealed report that last told of it, hex."""
     destruction_asked_by: _builtins.str
-    """Who asked to destroy it."""
+    """Who asked to destroy it: a system, which may be a person's session."""
     destruction_reason: _builtins.str
     """Why."""
     destroyed_by: _builtins.str
@@ -202,7 +202,7 @@ class Archive(_message.Message):
 
     @_builtins.property
     def archive_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was archived."""
+        """When it was archived, as its record in the log has it."""
 
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ArchiveFinding]:

@@ -139,7 +139,7 @@ class ArchiveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckArchive(self, request, context):
-        """Runs the four checks (四性检测): authentic, complete, usable, safe.
+        """Runs the four checks (四性检测): authentic, complete, usable, safe; and locks anew what is locked too short.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,21 +153,21 @@ class ArchiveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AskDestruction(self, request, context):
-        """The first of two persons: asks to destroy what has reached the end of its retention.
+        """The first of two systems, or of two people who signed in: asks to destroy what has reached its end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ApproveDestruction(self, request, context):
-        """The second: destroys, and leaves a sealed certificate of destruction.
+        """The second: destroys, and leaves a sealed certificate of destruction. A repeat ends what was cut short.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RejectDestruction(self, request, context):
-        """Or turns it down.
+        """Or turns it down, as long as it is not approved.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

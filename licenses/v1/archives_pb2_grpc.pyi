@@ -46,15 +46,15 @@ class ArchiveServiceStub:
     GetArchiveFile: _grpc.UnaryUnaryMultiCallable[_archives_pb2.GetArchiveFileRequest, _archives_pb2.GetArchiveFileResponse]
     """Returns a file: the package, its newest check report, or the certificate of its destruction."""
     CheckArchive: _grpc.UnaryUnaryMultiCallable[_archives_pb2.CheckArchiveRequest, _archives_pb2.CheckArchiveResponse]
-    """Runs the four checks (四性检测): authentic, complete, usable, safe."""
+    """Runs the four checks (四性检测): authentic, complete, usable, safe; and locks anew what is locked too short."""
     MakeCheckReport: _grpc.UnaryUnaryMultiCallable[_archives_pb2.MakeCheckReportRequest, _archives_pb2.MakeCheckReportResponse]
     """Makes the sealed report of a run of checks, kept under retention."""
     AskDestruction: _grpc.UnaryUnaryMultiCallable[_archives_pb2.AskDestructionRequest, _archives_pb2.AskDestructionResponse]
-    """The first of two persons: asks to destroy what has reached the end of its retention."""
+    """The first of two systems, or of two people who signed in: asks to destroy what has reached its end."""
     ApproveDestruction: _grpc.UnaryUnaryMultiCallable[_archives_pb2.ApproveDestructionRequest, _archives_pb2.ApproveDestructionResponse]
-    """The second: destroys, and leaves a sealed certificate of destruction."""
+    """The second: destroys, and leaves a sealed certificate of destruction. A repeat ends what was cut short."""
     RejectDestruction: _grpc.UnaryUnaryMultiCallable[_archives_pb2.RejectDestructionRequest, _archives_pb2.RejectDestructionResponse]
-    """Or turns it down."""
+    """Or turns it down, as long as it is not approved."""
 
 @_typing.type_check_only
 class ArchiveServiceAsyncStub(ArchiveServiceStub):
@@ -74,15 +74,15 @@ class ArchiveServiceAsyncStub(ArchiveServiceStub):
     GetArchiveFile: _aio.UnaryUnaryMultiCallable[_archives_pb2.GetArchiveFileRequest, _archives_pb2.GetArchiveFileResponse]  # type: ignore[assignment]
     """Returns a file: the package, its newest check report, or the certificate of its destruction."""
     CheckArchive: _aio.UnaryUnaryMultiCallable[_archives_pb2.CheckArchiveRequest, _archives_pb2.CheckArchiveResponse]  # type: ignore[assignment]
-    """Runs the four checks (四性检测): authentic, complete, usable, safe."""
+    """Runs the four checks (四性检测): authentic, complete, usable, safe; and locks anew what is locked too short."""
     MakeCheckReport: _aio.UnaryUnaryMultiCallable[_archives_pb2.MakeCheckReportRequest, _archives_pb2.MakeCheckReportResponse]  # type: ignore[assignment]
     """Makes the sealed report of a run of checks, kept under retention."""
     AskDestruction: _aio.UnaryUnaryMultiCallable[_archives_pb2.AskDestructionRequest, _archives_pb2.AskDestructionResponse]  # type: ignore[assignment]
-    """The first of two persons: asks to destroy what has reached the end of its retention."""
+    """The first of two systems, or of two people who signed in: asks to destroy what has reached its end."""
     ApproveDestruction: _aio.UnaryUnaryMultiCallable[_archives_pb2.ApproveDestructionRequest, _archives_pb2.ApproveDestructionResponse]  # type: ignore[assignment]
-    """The second: destroys, and leaves a sealed certificate of destruction."""
+    """The second: destroys, and leaves a sealed certificate of destruction. A repeat ends what was cut short."""
     RejectDestruction: _aio.UnaryUnaryMultiCallable[_archives_pb2.RejectDestructionRequest, _archives_pb2.RejectDestructionResponse]  # type: ignore[assignment]
-    """Or turns it down."""
+    """Or turns it down, as long as it is not approved."""
 
 class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
     """Archives licenses and cases, after DA/T 48 in spirit."""
@@ -141,7 +141,7 @@ class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _archives_pb2.CheckArchiveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_archives_pb2.CheckArchiveResponse, _abc.Awaitable[_archives_pb2.CheckArchiveResponse]]:
-        """Runs the four checks (四性检测): authentic, complete, usable, safe."""
+        """Runs the four checks (四性检测): authentic, complete, usable, safe; and locks anew what is locked too short."""
 
     @_abc_1.abstractmethod
     def MakeCheckReport(
@@ -157,7 +157,7 @@ class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _archives_pb2.AskDestructionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_archives_pb2.AskDestructionResponse, _abc.Awaitable[_archives_pb2.AskDestructionResponse]]:
-        """The first of two persons: asks to destroy what has reached the end of its retention."""
+        """The first of two systems, or of two people who signed in: asks to destroy what has reached its end."""
 
     @_abc_1.abstractmethod
     def ApproveDestruction(
@@ -165,7 +165,7 @@ class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _archives_pb2.ApproveDestructionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_archives_pb2.ApproveDestructionResponse, _abc.Awaitable[_archives_pb2.ApproveDestructionResponse]]:
-        """The second: destroys, and leaves a sealed certificate of destruction."""
+        """The second: destroys, and leaves a sealed certificate of destruction. A repeat ends what was cut short."""
 
     @_abc_1.abstractmethod
     def RejectDestruction(
@@ -173,6 +173,6 @@ class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _archives_pb2.RejectDestructionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_archives_pb2.RejectDestructionResponse, _abc.Awaitable[_archives_pb2.RejectDestructionResponse]]:
-        """Or turns it down."""
+        """Or turns it down, as long as it is not approved."""
 
 def add_ArchiveServiceServicer_to_server(servicer: ArchiveServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -810,7 +810,9 @@ class PlanMaterialsRequest(_message.Message):
     service_item: _builtins.str
     """The service item."""
     holder_code: _builtins.str
-    """The identified applicant's code, from a counter; empty is for whoever holds what there is to hold."""
+    """The identified applicant's code, from a counter or from themself; empty is for whoever holds what there is
+    to hold.
+    """
     def __init__(
         self,
         *,

@@ -204,7 +204,7 @@ class VerifyLicenseResponse(_message.Message):
     state: _licenses_pb2.LicenseState.ValueType
     """The live state; unspecified where nothing of the license is told."""
     license_identifier: _builtins.str
-    """Identifier of the license, where what was shown carries it."""
+    """Identifier of the license, where what was shown carries it; to visitors of the portal, of a document only."""
     license_type_display_name: _builtins.str
     """Such as 就业创业登记证."""
     state_then: _licenses_pb2.LicenseState.ValueType
@@ -223,7 +223,7 @@ class VerifyLicenseResponse(_message.Message):
 
     @_builtins.property
     def receipt(self) -> _presentations_pb2.LookReceipt:
-        """What the log tells of this look."""
+        """What the log tells of this look; it opens what was asked and told."""
 
     @_builtins.property
     def endorsement(self) -> Global___CopyEndorsement:
