@@ -16,9 +16,16 @@ from datetime import date, datetime
 
 from licenses.identifiers import LicenseIdentifier
 from licenses.model import BETWEEN, Holder, Issuer, IssuingSeal, License, Order, Paper
-from licenses.types.model import HOLDER_CODE_WORDS, FieldKind, LicenseType
+from licenses.types.model import (
+    HOLDER_CODE_WORDS,
+    PERMANENT_RESIDENT,
+    FieldKind,
+    HolderCodeType,
+    LicenseType,
+)
 from licenses.types.values import chinese_date, read_rows, shown
 from runtime.clock import CHINA, china_date
+from runtime.idcodes import is_permanent_resident_number
 from runtime.records import canonical
 
 WITHOUT_END = "长期"
@@ -45,7 +52,7 @@ def metadata_of(
     seal's signature, which covers this text and so cannot be in it.
     """
     own = {f.code: order.fields[f.code] for f in order.type.fields if order.fields.get(f.code)}
-    kinds = [one.code_type for one in order.holders]
+    kinds = [_kind_of(one) for one in order.holders]
     if len(set(kinds)) == 1:
         kinds = kinds[:1]  # said once of all
     return {
@@ -58,8 +65,8 @@ def metadata_of(
         "ZZBFRQ": china_date(issue_time),
         "CZZT": BETWEEN.join(one.name for one in order.holders),
         "CZZTDM": BETWEEN.join(one.code for one in order.holders),
-        "CZZTDMLX": BETWEEN.join(HOLDER_CODE_WORDS[one] for one in kinds),
-        "CZZTDMLXDM": BETWEEN.join(one.value for one in kinds),
+        "CZZTDMLX": BETWEEN.join(words for words, _ in kinds),
+        "CZZTDMLXDM": BETWEEN.join(number for _, number in kinds),
         "ZZYXQQSRQ": valid_from.isoformat(),
         "ZZYXQJZRQ": valid_to.isoformat() if valid_to else WITHOUT_END,
         "ZZQZR": issuer.display_name,
@@ -68,6 +75,14 @@ def metadata_of(
         **own,
         **(_of_paper(order.paper) if order.paper else {}),
     }
+
+
+def _kind_of(holder: Holder) -> tuple[str, str]:
+    """What a holder's code is called, and its number in GB/T 36903."""
+    kind = holder.code_type
+    if kind is HolderCodeType.CITIZEN_NUMBER and is_permanent_resident_number(holder.code):
+        return PERMANENT_RESIDENT
+    return HOLDER_CODE_WORDS[kind], kind.value
 
 
 def _of_paper(paper: Paper) -> dict[str, str]:
@@ -135,9 +150,7 @@ def page_values(
         "valid_to": end,
         "validity": f"{start} 至 {end}",
         **_by_holder(license_.holders),
-        "holders": tuple(
-            (one.name, HOLDER_CODE_WORDS[one.code_type], one.code) for one in license_.holders
-        ),
+        "holders": tuple((one.name, _kind_of(one)[0], one.code) for one in license_.holders),
     }
     for one in kind.fields:
         kept = metadata.get(one.code, "")

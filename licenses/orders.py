@@ -31,6 +31,12 @@ from licenses.types.values import (
 from runtime import idcodes
 from runtime.errors import FieldViolation, InvalidArgument
 
+#: Told to who sends the number of another document.
+_TAKEN = (
+    "taken are those of identity cards, of residence permits of people from Hong Kong, Macao and "
+    "Taiwan, and the 18 characters of foreigners' permanent residence cards; no passport, travel "
+    "permit or card of 15 characters"
+)
 _SERIAL = re.compile(r"[0-9]{1,30}")  # \d would take the digits of every script
 SCANS_LIMIT = 10
 #: Characters of all fields of one license.
@@ -127,7 +133,8 @@ def holder_of(kind: LicenseType, name: str, code: str) -> Holder:
 def holder_code_problem(kind: HolderCodeType, code: str) -> str | None:
     """What is wrong with a holder's code, in words without the code; None if good."""
     if kind is HolderCodeType.CITIZEN_NUMBER:
-        return idcodes.citizen_number_problem(code)
+        problem = idcodes.citizen_number_problem(code)
+        return f"{problem}; {_TAKEN}" if problem and len(code) != 18 else problem
     return credit_code_problem(code)
 
 

@@ -34,6 +34,8 @@ _RANDOM = re.compile(
     re.IGNORECASE,
 )
 _REGION = re.compile(r"[1-9][0-9]{5}")
+#: 9 and a province of GB/T 2260.
+_PERMANENT_RESIDENT = re.compile(r"9(?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5])")
 
 
 def citizen_number_problem(number: str) -> str | None:
@@ -45,6 +47,16 @@ def citizen_number_problem(number: str) -> str | None:
     if ric.calc_check_digit(number) != number[17]:
         return "the check character is wrong (GB 11643)"
     return None
+
+
+def is_permanent_resident_number(number: str) -> bool:
+    """Whether a good citizen number is of a foreigner's permanent residence card.
+
+    Those given since December 2023 have a 9, the province, the country's three digits, and then
+    what every citizen number has. Residence permits of people from Hong Kong, Macao and Taiwan
+    have a citizen number (81, 82, 83).
+    """
+    return _PERMANENT_RESIDENT.match(number) is not None
 
 
 def holds_citizen_number(text: str) -> bool:

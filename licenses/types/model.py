@@ -44,6 +44,9 @@ HOLDER_CODE_WORDS: Mapping[HolderCodeType, str] = {
     HolderCodeType.CREDIT_CODE: "统一社会信用代码",
     HolderCodeType.CITIZEN_NUMBER: "公民身份号码",
 }
+#: What GB/T 36903 calls the number of a foreigner's permanent residence card, and its number there
+#: (that of GA/T 517; the standard itself was not at hand).
+PERMANENT_RESIDENT: tuple[str, str] = ("外国人永久居留身份证号码", "553")
 
 
 class HolderKind(StrEnum):

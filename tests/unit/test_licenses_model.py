@@ -10,13 +10,23 @@ from datetime import UTC, date, datetime
 import pytest
 
 from licenses.identifiers import LicenseIdentifier
-from licenses.metadata import page_values
+from licenses.metadata import metadata_of, page_values
 from licenses.model import TRANSITIONS, Act, LicenseState, decide_transition, is_expired
 from licenses.terms import last_day
 from licenses.texts import check_no_name, check_text
 from licenses.types.model import FieldKind, LicenseField, Validity
 from runtime.errors import FailedPrecondition, InvalidArgument
-from tests.builders.licenses import a_license, a_type, an_order, citizen_number, validated
+from runtime.idcodes import citizen_check_character
+from tests.builders.licenses import (
+    ISSUER,
+    NOW,
+    SEAL,
+    a_license,
+    a_type,
+    an_order,
+    citizen_number,
+    validated,
+)
 
 ROOT = "1.2.156.3005.2."
 
@@ -116,6 +126,48 @@ def test_metadata_has_every_key_of_the_standard_and_the_types_own() -> None:
     assert license_.metadata["CZZTDMLXDM"] == "111"
     assert license_.metadata["ZZQZSJ"] == "2026-11-21 12:00:00"
     assert LicenseIdentifier.parse(license_.metadata["ZZBS"]).serial == license_.metadata["ZZBH"]
+
+
+def numbered(first_17: str) -> str:
+    return first_17 + citizen_check_character(first_17)
+
+
+@pytest.mark.parametrize(
+    ("first_17", "kind"),
+    [
+        ("81000019900307001", "111"),  # Hong Kong
+        ("82000019900307001", "111"),  # Macao
+        ("83000019900307001", "111"),  # Taiwan
+        ("93184019900307001", "553"),  # a foreigner with permanent residence
+        ("99010119900307001", "111"),  # of no province: made up
+    ],
+)
+def test_what_a_holder_s_number_is_called(first_17: str, kind: str) -> None:
+    order = validated(an_order(holder_code=numbered(first_17)))
+    identifier = LicenseIdentifier(
+        type_code=order.type.code, issuer_code=ISSUER.credit_code, serial="1"
+    )
+    metadata = metadata_of(
+        order,
+        identifier=identifier,
+        issuer=ISSUER,
+        seal=SEAL,
+        issue_time=NOW,
+        valid_from=NOW.date(),
+        valid_to=None,
+    )
+    assert metadata["CZZTDMLXDM"] == kind
+    assert ("永久居留" in metadata["CZZTDMLX"]) == (kind == "553")
+
+
+@pytest.mark.parametrize("code", ["USA310185061001", "E12345678", "H12345678", "01234567"])
+def test_who_sends_the_number_of_another_document_is_told_which_are_taken(code: str) -> None:
+    with pytest.raises(InvalidArgument) as told:
+        validated(an_order(holder_code=code))
+    (wrong,) = told.value.violations
+    assert wrong.field == "holder_code"
+    assert "permanent residence" in wrong.description
+    assert code not in wrong.description
 
 
 def test_a_repr_tells_nothing_of_the_holder() -> None:
