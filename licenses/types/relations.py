@@ -1,8 +1,9 @@
 """What the values of one license say together.
 
-1. A date against the day of issuing (`most = "today"`), another date (`not_before`), and the age of
-   the holders (`least_age`); a list written as a text against the column that lists the same
-   (`agrees_with = "KZ_T.C"`); a code against how many hold the license (`sole_holder`).
+1. A date against the day of issuing (`most = "today"`), another date (`not_before`: one beside it;
+   of a column a field, too, and of a field each of a column), and the age of the holders
+   (`least_age`); a list written as a text against the column that lists the same (`agrees_with =
+   "KZ_T.C"`); a code against how many hold the license (`sole_holder`).
 2. The day of issuing is, of a license made from paper, the day on which that one was issued.
 3. What is wrong is told by place, never by value. What is not told contradicts nothing.
 """
@@ -33,7 +34,8 @@ def type_faults(kind: LicenseType) -> list[FieldViolation]:
     wrong: list[FieldViolation] = []
     for number, one in enumerate(kind.fields):
         place = f"fields[{number}]"
-        wrong += _field_faults(one, kind.fields, place)
+        columns = {f"{each.code}.{c.code}": c for each in kind.fields for c in each.columns}
+        wrong += _field_faults(one, _by_code(kind.fields) | columns, place)
         if names_column(one.agrees_with):
             found = column_of(kind.fields, one.agrees_with)
             if one.kind is not FieldKind.TEXT or found is None or found.kind is FieldKind.DATE:
@@ -41,7 +43,8 @@ def type_faults(kind: LicenseType) -> list[FieldViolation]:
                     FieldViolation(f"{place}.agrees_with", "of a text, and a column of a table")
                 )
         for at, column in enumerate(one.columns):
-            wrong += _field_faults(column, one.columns, f"{place}.columns[{at}]")
+            known = _by_code(kind.fields) | _by_code(one.columns)
+            wrong += _field_faults(column, known, f"{place}.columns[{at}]")
             if column.least_age or column.sole_holder:
                 wrong.append(FieldViolation(f"{place}.columns[{at}]", "no age and no holder"))
     if kind.only_one not in ONLY_ONE:
@@ -57,14 +60,19 @@ def type_faults(kind: LicenseType) -> list[FieldViolation]:
     return wrong
 
 
+def _by_code(fields: Sequence[LicenseField]) -> dict[str, LicenseField]:
+    return {one.code: one for one in fields}
+
+
 def _field_faults(
-    one: LicenseField, beside: Sequence[LicenseField], place: str
+    one: LicenseField, known: Mapping[str, LicenseField], place: str
 ) -> list[FieldViolation]:
+    """`known`: what it may be compared with, by place."""
     wrong: list[FieldViolation] = []
     is_date = one.kind is FieldKind.DATE
     if one.not_before:
-        dates = {each.code for each in beside if each.kind is FieldKind.DATE}
-        if not is_date or one.not_before == one.code or one.not_before not in dates:
+        other = known.get(one.not_before)
+        if not is_date or other is None or other is one or other.kind is not FieldKind.DATE:
             wrong.append(FieldViolation(f"{place}.not_before", "of a date, and another date here"))
     if one.least_age and not is_date:
         wrong.append(FieldViolation(f"{place}.least_age", "only of a date"))
@@ -143,7 +151,9 @@ def relation_problems(
             rows: list[dict[str, str]] = json.loads(value)
             for number, row in enumerate(rows):
                 for column in one.columns:
-                    problem = _date_problem(column, row.get(column.code, ""), row, day)
+                    problem = _date_problem(
+                        column, row.get(column.code, ""), {**fields, **row}, day
+                    )
                     if problem:
                         wrong.append(FieldViolation(f"{place}[{number}].{column.code}", problem))
             continue
@@ -165,8 +175,8 @@ def _date_problem(one: LicenseField, value: str, beside: Mapping[str, str], day:
         return "after the day of issuing (of one made from paper, the day of that one)"
     if one.least == TODAY and value < day.isoformat():
         return "before the day of issuing (of one made from paper, the day of that one)"
-    other = beside.get(one.not_before, "")
-    return f"before {one.not_before}" if other and value < other else ""
+    others = values_at(beside, one.not_before)
+    return f"before {one.not_before}" if any(each and value < each for each in others) else ""
 
 
 def _age_problem(one: LicenseField, value: str, holder_codes: Sequence[str]) -> str:

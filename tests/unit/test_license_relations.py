@@ -20,8 +20,8 @@ from tests.builders.licenses import a_type_version, citizen_number
 TODAY = date(2026, 11, 22)
 ROAD = {"LB": "货物运输驾驶员", "CCRQ": "2026-06-01", "QSRQ": "2026-06-01", "JZRQ": "2032-05-31"}
 CLASSES = [
-    {"DH": "C1", "CL": "小型汽车", "RQ": "2020-06-01"},
-    {"DH": "D", "CL": "摩托车", "RQ": "2020-06-01"},
+    {"DH": "C1", "CL": "小型汽车", "RQ": "2026-06-01"},
+    {"DH": "D", "CL": "摩托车", "RQ": "2026-06-01"},
 ]
 
 
@@ -52,7 +52,11 @@ def wrong_fields(order: Order) -> list[str]:
         ("business-license", {"KZ_CLRQ": "2026-11-22"}, []),
         ("business-license", {"KZ_CLRQ": "2026-11-23"}, ["fields.KZ_CLRQ"]),
         ("business-license", {"KZ_YYQX": "2020-01-01"}, ["fields.KZ_YYQX"]),
-        ("driving-licence", {"KZ_CCLZRQ": "2050-01-01"}, ["fields.KZ_CCLZRQ"]),
+        (
+            "driving-licence",
+            {"KZ_CCLZRQ": "2050-01-01", "KZ_CXMX": rows(*CLASSES)},
+            ["fields.KZ_CCLZRQ", "fields.KZ_CXMX[0].RQ", "fields.KZ_CXMX[1].RQ"],
+        ),
         ("driving-licence", {"KZ_CCLZRQ": "1995-01-01"}, ["fields.KZ_CCLZRQ"]),
         ("driving-licence", {"KZ_CXMX": rows(*CLASSES)}, []),
         ("driving-licence", {"KZ_CXMX": rows(*CLASSES), "KZ_ZJCX": "DC1"}, []),
@@ -68,6 +72,15 @@ def wrong_fields(order: Order) -> list[str]:
             {"KZ_CXMX": rows(CLASSES[0] | {"RQ": "2030-01-01"}), "KZ_ZJCX": "C1"},
             ["fields.KZ_CXMX[0].RQ"],
         ),
+        (
+            "driving-licence",
+            {
+                "KZ_CXMX": rows(CLASSES[0], CLASSES[1] | {"RQ": "2014-12-31"}),
+                "KZ_ZJCX": "C1D",
+                "KZ_CCLZRQ": "2015-01-01",
+            },
+            ["fields.KZ_CXMX[1].RQ"],
+        ),
         ("construction-permit", {"KZ_JGRQ": "2026-04-30"}, ["fields.KZ_JGRQ"]),
         ("real-estate-certificate", {"KZ_GYQK": "0"}, ["fields.KZ_GYQK"]),
         (
@@ -81,6 +94,18 @@ def test_values_that_contradict_each_other_are_refused(
     name: str, fields: dict[str, str], places: list[str]
 ) -> None:
     assert wrong_fields(an_order_of(name, **fields)) == places
+
+
+def test_a_field_is_not_before_any_date_of_a_column() -> None:
+    order = an_order_of("driving-licence", KZ_CXMX=rows(*CLASSES))
+    fields = [
+        replace(one, least_age=0, not_before="KZ_CXMX.RQ") if one.code == "KZ_CCLZRQ" else one
+        for one in order.type.fields
+    ]
+    later = replace(order, type=replace(order.type, fields=tuple(fields)))
+    assert wrong_fields(later) == []
+    early = replace(later, fields={**later.fields, "KZ_CCLZRQ": "2026-05-31"})
+    assert wrong_fields(early) == ["fields.KZ_CCLZRQ"]
 
 
 def test_one_holder_alone_and_only_one_is_a_sole_owner() -> None:
@@ -141,6 +166,10 @@ CARD = a_type_version("temporary-identity-card")
         (ROAD_TEXT.replace("KZ_CYLB.QSRQ", "KZ_CYLB.LB"), "validity.from_field"),
         (ROAD_TEXT.replace("KZ_CYLB.JZRQ", "KZ_CYLB.WU"), "validity.until_field"),
         (ROAD_TEXT.replace('not_before = "QSRQ"', 'not_before = "LB"'), "fields[8].columns[3]"),
+        (
+            ROAD_TEXT.replace('not_before = "QSRQ"', 'not_before = "KZ_CYLB.QSRQ"'),
+            "fields[8].columns[3]",
+        ),
         (ROAD_TEXT.replace('most = "today"', 'most = "yesterday"'), "fields[8].columns[1].most"),
         (HOUSE_TEXT.replace('sole_holder = "0"', 'sole_holder = "9"'), "fields[1].sole_holder"),
         (HOUSE_TEXT.replace('"KZ_ZSH"]', '"KZ_WU"]'), "unique"),
