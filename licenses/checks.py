@@ -54,6 +54,10 @@ ENDED_SINCE = NotCompared(
     "older: fetch a newer one, or verify online",
     detail_zh="未核对：出示后持证人是否已提前结束；状态列表早于本次亮证，请获取新的列表或联网核验",
 )
+NO_STATUS_LIST = NotCompared(
+    detail="not compared: whether the license is in force; there is no status list to tell",
+    detail_zh="未核对：证照是否有效；没有可用的状态列表",
+)
 NOT_YET_LISTED = NotCompared(
     detail="not compared: the license is newer than the status list; fetch a newer one",
     detail_zh="未核对：证照签发于状态列表生成之后；请获取新的列表",

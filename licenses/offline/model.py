@@ -34,6 +34,7 @@ from licenses.checks import (
     CARD_NOT_SEEN,
     ENDED_SINCE,
     MAY_BE_ENDED,
+    NO_STATUS_LIST,
     NOT_YET_LISTED,
     Check,
     NotCompared,
@@ -293,7 +294,9 @@ def _of_presentation(code: OfflineCode, status: StatusList | None) -> Reason | N
 def _of_status(
     code: OfflineCode, status: StatusList | None, asked: Asked
 ) -> Reason | NotCompared | None:
-    if status is None or (code.own_place and _is_newer(code, status)):
+    if status is None:
+        return NO_STATUS_LIST
+    if code.own_place and _is_newer(code, status):
         return None
     try:
         value = status.status(code.status.index)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from exchange.v1 import audit_pb2, audit_pb2_grpc
+from exchange.v1 import audit_pb2, audit_pb2_grpc, catalog_pb2_grpc
 from licenses.v1 import (
     licenses_pb2,
     licenses_pb2_grpc,
@@ -16,6 +16,7 @@ from licenses.v1 import (
     verifying_pb2_grpc,
 )
 from portal.applicant.words import FIELDS
+from portal.catalog import display_names
 from portal.node import NodeLink, told
 
 SECONDS: Final = 30
@@ -70,6 +71,11 @@ class Asking:
             known = await self._read_names()
             self._names = (time.monotonic(), known)
         return known
+
+    async def title(self, department: str) -> str:
+        """What people call a department."""
+        names = await display_names(self._node.stub(catalog_pb2_grpc.CatalogServiceStub))
+        return names.get(department, department)
 
     async def trust(self) -> tuple[offline_pb2.GetPresentingTrustResponse, list[bytes], str]:
         """What verifies offline: the presenting trust list, the status lists, the log's key."""

@@ -68,6 +68,16 @@ class SignatureSeen:
     now: Told
     checks: tuple[CheckSeen, ...]
 
+    @property
+    def signer_name(self) -> str:
+        """What people call who signed; the whole name of the certificate is for the expert."""
+        return _common_name(self.signer) or self.signer
+
+    @property
+    def issuer_name(self) -> str:
+        """The same of who issued the certificate."""
+        return _common_name(self.issuer) or self.issuer
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:

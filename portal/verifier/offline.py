@@ -54,10 +54,12 @@ class OfflinePages:
 
     async def _make(self, language: str) -> str:
         trust, lists, log = await self._asking.trust()
+        title = await self._asking.title(trust.issuer)
         english = language == "en"
         kept: dict[str, Any] = {
             "trust": {
                 "issuer": trust.issuer,
+                "title": title,
                 "made": trust.make_time.seconds,
                 "certificates": [base64.b64encode(one).decode() for one in trust.certificates],
                 "lists": [one.decode() for one in lists],
@@ -77,7 +79,7 @@ class OfflinePages:
             scripts=[Markup(one) for one in _scripts()],  # noqa: S704  # our own files
             kept=Markup(_inside(kept)),  # noqa: S704  # escaped there
             made=trust.make_time.ToDatetime(UTC),
-            issuer=trust.issuer,
+            title=title,
             log=log,
             certificates=[hashlib.sha256(one).hexdigest() for one in trust.certificates],
         )

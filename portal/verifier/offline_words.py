@@ -107,6 +107,9 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "The license is newer than the list: fetch this page anew.",
         "证照签发于状态列表生成之后：请重新下载本页。",
     ),
+    "not_compared_no_list": (
+        "This page has no list that tells.", "本页没有可判断的状态列表。",
+    ),
     "nothing_to_compare": (
         "The file holds nothing to compare it with.", "文件中没有可比对的材料。",
     ),

@@ -102,3 +102,11 @@ def test_what_is_not_said_stands_in_no_claim() -> None:
 def test_every_reason_has_words_here_and_on_the_page() -> None:
     assert set(SENTENCES) == set(Reason)
     assert {f"reason_{one.value}" for one in Reason} <= set(words_of(lambda en, _zh: en))
+
+
+def test_without_a_list_nothing_says_that_the_license_is_in_force() -> None:
+    for lists in ({}, {(OFFICE, URI): None}):
+        found = decide(CODE, replace(CACHED, lists=lists), ASKED)
+        (check,) = [one for one in found.checks if one.name == "license_status"]
+        assert (found.indication, check.passed) == ("INDETERMINATE", None)
+        assert check.detail_zh in found.summary_zh

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from exchange.v1 import catalog_pb2, lists_pb2
 from flows import directory, sync
-from licenses.v1 import materials_pb2
+from licenses.v1 import materials_pb2, offline_pb2
 from runtime.clock import SYSTEM, china_date
 from runtime.identity import Role
 from tongban.demonstration import sharing
@@ -26,6 +26,8 @@ def furnish(stage: Stage) -> None:
     put_materials(stage)
     promise(stage)
     publish_towns(stage)
+    # Where a node stays, a timer does it each day; offline pages tell states by these lists.
+    stage["centre"].statuses.PublishStatusLists(offline_pb2.PublishStatusListsRequest(), timeout=30)
     sharing.ask(stage["employment"], sharing.POPULATION, ["name", "phone"], "失业登记时联系申请人")
 
 

@@ -48,7 +48,7 @@
     heading.tabIndex = -1;
     const line = make("p", "quiet wrap", kind, reason ? " · " : "", reason ? make("code", "", reason) : "", ` · ${told("verified_at")} ${time(now())}`);
     const body = make("div", "", heading, make("p", "lead", summary), advice ? make("p", "", make("strong", "", advice)) : null, line);
-    answer.replaceChildren(make("section", `verdict ${light}`, icon, body), ...cards.filter(Boolean), checksOf(checks, light !== "green"),
+    answer.replaceChildren(make("section", `verdict ${light}`, icon, body), ...cards.filter(Boolean), ...(checks.length ? [checksOf(checks, light !== "green")] : []),
       make("p", "acts", Object.assign(make("button", "button second", told("print")), { type: "button", onclick: () => window.print() })));
     document.title = `${word} · ${told("title")}`;
     heading.focus();
@@ -69,14 +69,16 @@
     if (!given.startsWith("TB1:")) return notRead(told("kind_code"), told("online_only"));
     const found = await Codes.judge(given, held, asked);
     const [light, word, summary] = words[`reason_${found.reason || "PASSED"}`];
+    const listed = !found.checks.some(([, reason]) => reason === "STATUS_LIST_MISSING");
+    const left = (name) => told(`not_compared_${name === "holder" && found.code && !found.code.holder ? "unbound" : name === "license_status" && !listed ? "no_list" : name}`);
     const checks = found.checks.map(([name, reason]) => [told(`check_${name}`),
       reason === null ? "amber" : !reason ? "green" : Codes.UNCERTAIN.has(reason) ? "amber" : "red",
-      reason === null ? told(name === "holder" && found.code && !found.code.holder ? "not_compared_unbound" : `not_compared_${name}`) : reason ? words[`reason_${reason}`][2] : ""]);
+      reason === null ? left(name) : reason ? words[`reason_${reason}`][2] : ""]);
     const cards = [];
     if (found.code) {
       const labels = names[found.code.name] ?? {};
       cards.push(card(found.code.name, found.code.fields.map(([key, value]) => row(labels[key] ?? key, value))));
-      cards.push(card(told("presented"), [...(found.code.purpose ? [row(told("purpose"), found.code.purpose)] : []), row(told("issuer"), found.code.issuer),
+      cards.push(card(told("presented"), [...(found.code.purpose ? [row(told("purpose"), found.code.purpose)] : []), row(told("issuer"), found.code.issuer === kept.issuer ? kept.title : found.code.issuer),
         row(told("made"), time(found.code.at)), row(told("until"), time(found.code.until)),
         ...(found.until ? [row(told("as_of"), time(found.until))] : [])]));
     }
