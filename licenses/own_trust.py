@@ -17,10 +17,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from runtime.clock import Clock
 from runtime.errors import DataLoss
+from runtime.threads import in_passing_thread
+from runtime.workers import WORKERS
 from seal.model import Indication
 from seal.trust import EVERY_PURPOSE, FOR_TIME, Purpose, TrustAnchor, TrustStore, parse_certificate
 from seal.v1 import seal_pb2
@@ -72,7 +75,8 @@ class OwnTrust:
             until = self._fresh.pop(hashlib.sha256(document).hexdigest(), 0.0)
         if time.monotonic() < until:
             return ""
-        verdict = assess(document, store=self.store(), now=self._clock.now())
+        judge = partial(assess, document, store=self.store(), now=self._clock.now())
+        verdict = WORKERS.call(in_passing_thread, judge)
         return "" if verdict.indication is Indication.PASSED else verdict.reason or NOT_PASSED
 
     def store(self) -> TrustStore:
