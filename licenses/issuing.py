@@ -24,7 +24,7 @@ from licenses import store
 from licenses.claims.service import Claims
 from licenses.documents import Documents
 from licenses.enclosures.service import Enclosures
-from licenses.finishing import Finishing, lay_out, page_of
+from licenses.finishing import Finishing, check_pages, page_of
 from licenses.holder_index import HolderIndex
 from licenses.identifiers import LicenseIdentifier
 from licenses.metadata import (
@@ -298,7 +298,7 @@ class Issuing:
                 act_reason=succession.reason if succession else "",
             )
             # Texts that do not fit the page are refused while refusing is still possible.
-            lay_out(license_, kind, page_values(license_, kind.type, pictures), scans)
+            check_pages(license_, kind, page_values(license_, kind.type, pictures), scans)
             self._claims.claim(work, license_, succession.before if succession else None)
             self._enclosures.name(work, enclosures)
             store.add_license(

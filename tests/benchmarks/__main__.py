@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.profile:
             print(profiling.run(asked.profile, folder))
             return 0
-        for benchmark in _benchmarks(stack, folder, asked.only):
+        for benchmark in _benchmarks(stack, folder, asked.only, asked.rows):
             try:
                 entries += benchmark()
             except Exception:  # noqa: BLE001  # the others are still worth measuring
@@ -93,11 +93,17 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--profile", choices=sorted(profiling.ACTS), help="say where the time goes instead"
     )
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=0,
+        help="issue a batch of so many rows to its last (issue-batch)",
+    )
     return parser.parse_args(arguments)
 
 
 def _benchmarks(
-    stack: ExitStack, folder: Path, only: Sequence[str] | None
+    stack: ExitStack, folder: Path, only: Sequence[str] | None, rows: int
 ) -> list[Callable[[], list[Entry]]]:
     """What is to run, in order; those on a node share one, which the first of them starts."""
 
@@ -153,7 +159,7 @@ def _benchmarks(
         ),
         fanning_out.names(): lambda: fanning_out.run(county(), folder, only or ()),
         snapshots.NAMES: lambda: snapshots.run(large_county(), folder),
-        licensing.NAMES: lambda: licensing.run(county(), folder),
+        licensing.NAMES: lambda: licensing.run(county(), folder, rows),
         collecting.NAMES: lambda: collecting.run(folder),
         presenting.NAMES: lambda: presenting.run(folder, only or ()),
         portal_pages.NAMES: lambda: portal_pages.run(folder),

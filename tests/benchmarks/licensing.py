@@ -41,8 +41,8 @@ BARE = "one SM2 and two P-256 signatures over ready bytes, which a license needs
 MESSAGE = b"x" * 1024
 
 
-def run(county: County, folder: Path) -> list[Entry]:
-    """All four."""
+def run(county: County, folder: Path, rows: int = 0) -> list[Entry]:
+    """All four; a batch of so many `rows` is issued to its last."""
     sealer = Sealer(folder / "sealer")
     drafts = list(every_type())
     own = next(one for one in drafts if LICENSE_TYPE.endswith(one.kind.id))
@@ -50,7 +50,7 @@ def run(county: County, folder: Path) -> list[Entry]:
         make_seal(centre, second)
     return [
         _one_by_one(county, sealer, own),
-        *_in_a_batch(county, sealer, own),
+        *_in_a_batch(county, sealer, own, rows),
         _sizes(sealer, drafts),
     ]
 
@@ -107,12 +107,17 @@ def _one_by_one(county: County, sealer: Sealer, drafts: Drafts) -> Entry:
             )
 
 
-def _in_a_batch(county: County, sealer: Sealer, drafts: Drafts) -> Iterator[Entry]:
-    """A batch of many rows: its rate and its memory while the first of them are issued."""
+def _in_a_batch(county: County, sealer: Sealer, drafts: Drafts, whole: int) -> Iterator[Entry]:
+    """A batch of many rows: its rate and its memory while it is issued.
+
+    Of `whole`, if any is said, every row is issued; else the first `ISSUED` of `ROWS`.
+    """
+    rows, wanted = whole or ROWS, whole or ISSUED
     with county.client("employment") as client:
         stub = batches_pb2_grpc.BatchServiceStub(client.channel)
         before = county.node.memory()["now"]
-        batch = stub.CreateIssueBatch(_rows(county), timeout=120).issue_batch.name
+        batch = stub.CreateIssueBatch(_rows(county, rows), timeout=1200).issue_batch.name
+        held = county.node.memory()["now"]
 
         def done() -> int:
             found = stub.GetIssueBatch(batches_pb2.GetIssueBatchRequest(name=batch), timeout=60)
@@ -120,15 +125,28 @@ def _in_a_batch(county: County, sealer: Sealer, drafts: Drafts) -> Iterator[Entr
                 raise RuntimeError("rows of the batch failed")
             return int(found.issue_batch.issued_count)
 
-        _until(done, ISSUED // 10)
+        _until(done, wanted // 10)
         taken, first, began = county.node.memory()["now"], done(), time.perf_counter()
-        last = _until(done, ISSUED)
+        course, last = [], first
+        for tenth in range(2, 11):
+            here, since = last, time.perf_counter()
+            last = _until(done, wanted * tenth // 10)
+            memory = county.node.memory()
+            course.append(
+                {
+                    "issued": last,
+                    "a_second": rounded((last - here) / (time.perf_counter() - since)),
+                    "node_mib": rounded(memory["now"]),
+                    "workers_mib": rounded(memory["children"]),
+                }
+            )
+            say(f"issue-batch: {course[-1]}")
         speed = (last - first) / (time.perf_counter() - began)
-        memory = county.node.memory()
-        stub.CancelIssueBatch(
-            batches_pb2.CancelIssueBatchRequest(name=batch, reason="量毕", request_id=fresh()),
-            timeout=60,
-        )
+        if not whole:
+            stub.CancelIssueBatch(
+                batches_pb2.CancelIssueBatchRequest(name=batch, reason="量毕", request_id=fresh()),
+                timeout=60,
+            )
     theirs, sealed = rate(_signatures()), rate(lambda: sealer.seal(drafts))
     yield Entry(
         name="issue-batch",
@@ -140,11 +158,13 @@ def _in_a_batch(county: County, sealer: Sealer, drafts: Drafts) -> Iterator[Entr
         aim=f">= {LEAST_RATIO}x",
         met=speed / theirs >= LEAST_RATIO,
         extra={
-            "rows": ROWS,
+            "rows": rows,
             "issued": last,
             "three_forms_sealed_alone": rounded(sealed),
             "hours_for_100000": rounded(100_000 / speed / 3600),
-            "note": "a batch of rows in the node, issued by as many threads as there are cores",
+            "course": course,
+            "note": "a batch of rows in the node, by twice as many threads as there are cores and "
+            "by workers beside them; published too. `--rows` issues so many rows to the last",
         },
     )
     yield bounded(
@@ -153,30 +173,35 @@ def _in_a_batch(county: County, sealer: Sealer, drafts: Drafts) -> Iterator[Entr
         memory["now"] - taken,
         below=FLAT,
         before=rounded(before),
-        with_all_rows=rounded(taken),
+        with_all_rows=rounded(held),
         greatest=rounded(memory["greatest"]),
-        note=f"what the node's resident set grew by from a tenth to all of {ISSUED} licenses of a "
-        f"batch of {ROWS:,} rows, all of which it has",
+        workers=rounded(memory["children"]),
+        note=f"what the node's resident set grew by from a tenth to all of {wanted:,} licenses of "
+        f"a batch of {rows:,} rows, all of which it has; workers are processes beside it",
     )
 
 
 def _until(done: Callable[[], int], wanted: int) -> int:
-    began = time.perf_counter()
-    while time.perf_counter() - began < PATIENCE:
-        if (now := done()) >= wanted:
+    """How many are done as soon as so many are."""
+    last, since = -1, time.perf_counter()
+    while time.perf_counter() - since < PATIENCE:
+        now = done()
+        if now >= wanted:
             return now
+        if now > last:
+            last, since = now, time.perf_counter()
         time.sleep(0.2)
     raise RuntimeError("the batch stands still")
 
 
-def _rows(county: County) -> Iterator[batches_pb2.CreateIssueBatchRequest]:
+def _rows(county: County, wanted: int) -> Iterator[batches_pb2.CreateIssueBatchRequest]:
     header = batches_pb2.IssueBatchHeader(
         parent=EMPLOYMENT, license_type=LICENSE_TYPE, request_id=fresh()
     )
     yield batches_pb2.CreateIssueBatchRequest(header=header)
     key, people = fresh(), county.people
     numbers = iter(count())
-    for _ in range(ROWS // 500):
+    for _ in range(0, wanted, 500):
         yield batches_pb2.CreateIssueBatchRequest(
             rows=[
                 batches_pb2.IssueBatchRow(
@@ -185,6 +210,7 @@ def _rows(county: County) -> Iterator[batches_pb2.CreateIssueBatchRequest]:
                     row_key=f"{key}-{number}",
                 )
                 for number in islice(numbers, 500)
+                if number < wanted
                 for one in (people[number % len(people)],)
             ]
         )

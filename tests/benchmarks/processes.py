@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -41,13 +42,29 @@ class NodeProcess:
         return f"localhost:{self.port}"
 
     def memory(self) -> dict[str, float]:
-        """Resident memory now and at its greatest, MiB."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        found = {key: value for key, _, value in (line.partition(":") for line in lines)}
+        """Resident memory now and at its greatest, and now of the processes it began, MiB."""
+        own, tasks = _memory(self.pid), Path(f"/proc/{self.pid}/task").iterdir()
+        begun = [one for task in tasks for one in _children(task)]
         return {
-            name: int(found[key].split()[0]) / 1024
-            for name, key in (("now", "VmRSS"), ("greatest", "VmHWM"))
+            "now": own["VmRSS"],
+            "greatest": own["VmHWM"],
+            "children": sum(_memory(one).get("VmRSS", 0.0) for one in begun),
         }
+
+
+def _children(task: Path) -> list[int]:
+    with contextlib.suppress(OSError):  # it ended meanwhile
+        return [int(one) for one in (task / "children").read_text().split()]
+    return []
+
+
+def _memory(pid: int) -> dict[str, float]:
+    """What the system says of a process's memory, MiB; nothing of one that ended."""
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        rows = (line.partition(":") for line in lines if line.startswith("Vm"))
+        return {key: int(value.split()[0]) / 1024 for key, _, value in rows}
+    return {}
 
 
 @contextmanager

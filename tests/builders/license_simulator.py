@@ -229,7 +229,7 @@ def without_pages(patched: pytest.MonkeyPatch) -> None:
         return metadata_digest(orjson.loads(data.partition(b"\n")[0]))
 
     with_transfers(patched)
-    patched.setattr(issuing, "lay_out", lambda *_: None)
+    patched.setattr(issuing, "check_pages", lambda *_: None)
     patched.setattr(finishing, "draw", draw)
     patched.setattr("licenses.documents.carried_digest", carried)
 

@@ -169,7 +169,7 @@ async def test_a_crash_while_reserving_leaves_nothing(
         raise Crash("in the transaction")
 
     with monkeypatch.context() as patched:
-        patched.setattr("licenses.issuing.lay_out", dies)
+        patched.setattr("licenses.issuing.check_pages", dies)
         with pytest.raises(Crash):
             await issue(node.licenses)
     assert not all_licenses(node.licenses)
