@@ -10,19 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from exchange.v1 import (
-    catalog_pb2,
-    catalog_pb2_grpc,
-    corrections_pb2,
-    corrections_pb2_grpc,
-    delivery_pb2,
-    inquiries_pb2,
-    inquiries_pb2_grpc,
-    syncing_pb2_grpc,
-)
-from flows import directory, sync, telling
-from flows.directory import Changes
-from flows.tables import Row, read_table
+from exchange.v1 import catalog_pb2
 from portal.officer.pages import ROUTES
 from runtime.identity import Role
 from tests.builders import county
@@ -38,9 +26,8 @@ from tests.builders.portal import (
     site,
     window,
 )
-from tongban.demonstration import sharing
+from tongban.demonstration import sharing, upkeep
 from tongban.demonstration.persons import Enrolled, enrol_one
-from tongban.demonstration.stage import data_file
 
 POLICE, BUREAU = "departments/public-security", "departments/human-resources"
 OWNER = sharing.applicant()
@@ -66,82 +53,11 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         county.fill_catalog(scene, departments=False)
         sharing.publish_libraries(scene, 20, lambda _: None)
         grant = county.grant(scene)
-        _undelivered(scene, grant)
-        doubt = corrections_pb2_grpc.CorrectionServiceStub(scene["terminal"].channel)
-        made = doubt.SubmitCorrection(
-            corrections_pb2.SubmitCorrectionRequest(
-                own=corrections_pb2.OwnRecord(
-                    resource=sharing.POPULATION, key=OWNER.citizen_number, case_number="SF-1"
-                ),
-                items=["name"],
-                fault=corrections_pb2.CORRECTION_FAULT_WRONG_VALUE,
-                statement="与居民身份证不符",
-                request_id="doubt",
-            ),
-            timeout=30,
-        ).correction.name
-        asked = inquiries_pb2_grpc.InquiryServiceStub(scene["employment"].channel)
-        inquiry = asked.SendInquiry(
-            inquiries_pb2.SendInquiryRequest(
-                recipient=POLICE,
-                title="户籍数据更新时间",
-                text="请告知人口库每日更新的时点。",
-                request_id="inquiry",
-            ),
-            timeout=30,
-        ).inquiry.name
-        run = _rejected(scene)
+        put = upkeep.furnish(scene, grant)
         roles = (Role.DEPARTMENT,)
         source = enrol_one(scene, "source", "李数据", "li.shuju", POLICE, roles)
         receiver = enrol_one(scene, "receiver", "周数据", "zhou.shuju", BUREAU, roles)
-        yield Town(found, source, receiver, made, inquiry, run)
-
-
-def _rejected(scene) -> str:
-    """A run of directory sync that could not take one resource: a name is missing."""
-    police = scene["police"]
-    stub = catalog_pb2_grpc.CatalogServiceStub(police.channel)
-    departments = sync.departments(stub)
-    rows = [
-        Row(line=row.line, cells={**row.cells, "信息资源名称": ""})
-        for row in read_table(
-            data_file("public-security-resources.csv"), columns=directory.RESOURCE_COLUMNS
-        )
-        if row.cells["资源标识"] == "population"
-    ]
-    found = directory.read_resources(rows, file="resources.csv", departments=departments)
-    told = telling.told(found, Changes(), ["resources.csv"], registered=departments, own=POLICE)
-    answer = syncing_pb2_grpc.SyncServiceStub(police.channel).RecordSyncRun(told, timeout=30)
-    return str(answer.names[0])
-
-
-def _undelivered(scene, grant: str) -> None:
-    """A subscription with a dead letter."""
-    delivery = scene["employment"].delivery
-    name = delivery.CreateSubscription(
-        delivery_pb2.CreateSubscriptionRequest(
-            parent=BUREAU,
-            subscription_id="residents",
-            grant=grant,
-            start=delivery_pb2.START_POSITION_EARLIEST,
-            request_id="subscribe",
-        ),
-        timeout=30,
-    ).subscription.name
-    got = delivery.PullChanges(
-        delivery_pb2.PullChangesRequest(subscription=name, consumer="w"), timeout=30
-    )
-    delivery.RejectChange(
-        delivery_pb2.RejectChangeRequest(
-            subscription=name,
-            token=got.leases[0].token,
-            offset=got.changes[0].offset,
-            permanent=True,
-            reason="SCHEMA_UNKNOWN",
-            request_id="reject",
-        ),
-        timeout=30,
-    )
+        yield Town(found, source, receiver, put.doubt, put.inquiry, put.run)
 
 
 @pytest.fixture(scope="module")

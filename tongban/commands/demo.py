@@ -122,10 +122,11 @@ def _play_acts(scene: Stage, number: int, facts: dict[str, Any], tell: _Teller) 
 
 def _stay(scene: Stage, portal: str, facts: dict[str, Any], *, quiet: bool) -> None:
     """Say who can sign in, and wait for Ctrl-C."""
-    from tongban.demonstration import office, persons
+    from tongban.demonstration import office, persons, upkeep
 
     persons.issue_another(scene)
     office.furnish(scene)
+    upkeep.furnish(scene, facts["grant"]["grant"])
     enrolled = persons.enrol_people(scene) | office.enrol_administrators(scene)
     people = enrolled.values()
     url = f"https://localhost:{portal.rpartition(':')[2]}"

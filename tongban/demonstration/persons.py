@@ -59,6 +59,10 @@ def enrol_people(stage: Stage) -> dict[str, Enrolled]:
             stage, "officer", "吴数据", "wu.shuju", "departments/public-security",
             (Role.DEPARTMENT,),
         ),
+        "receiver": enrol_one(
+            stage, "receiver", "周接收", "zhou.jieshou", "departments/human-resources",
+            (Role.DEPARTMENT,),
+        ),
     }  # fmt: skip
 
 
