@@ -87,3 +87,11 @@ def cut(
     """The page and the next token of rows read with a limit of `size` + 1."""
     page = list(rows[:size])
     return page, token_after(name_of(page[-1])) if len(rows) > size else ""
+
+
+def cut_by_time(
+    rows: Sequence[Entry], size: int, place_of: Callable[[Entry], tuple[datetime, str]]
+) -> tuple[list[Entry], str]:
+    """`cut` of a list by time: each entry's place is its moment and its name."""
+    page = list(rows[:size])
+    return page, token_after_moment(*place_of(page[-1])) if len(rows) > size else ""

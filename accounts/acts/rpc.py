@@ -14,7 +14,7 @@ from accounts.v1 import accounts_pb2 as pb
 from accounts.wire import stamp
 from runtime.database import Database, UnitOfWork
 from runtime.identity import Role
-from runtime.paging import page_size, token_after_moment
+from runtime.paging import cut_by_time, page_size
 from runtime.rpc import Call
 
 _ADMINISTRATORS = frozenset({Role.ADMINISTRATOR})
@@ -84,11 +84,8 @@ class ActsRpc:
         found = self._acts.page(
             call.principal, size=size, token=request.page_token, open_only=not request.show_decided
         )
-        last = found[size - 1] if len(found) > size else None
-        return pb.ListAskedActsResponse(
-            acts=self._told(found[:size]),
-            next_page_token=token_after_moment(last.ask_time, last.id) if last else "",
-        )
+        page, token = cut_by_time(found, size, lambda act: (act.ask_time, act.id))
+        return pb.ListAskedActsResponse(acts=self._told(page), next_page_token=token)
 
     async def ConfirmAct(  # noqa: N802
         self, request: pb.ConfirmActRequest, call: Call

@@ -183,11 +183,7 @@ def _page(
 ) -> tuple[list[AccessRequest], str]:
     if order is RequestOrder.NEWEST:
         rows = requests.newest(session, wanted, before=paging.moment_of(token), limit=size + 1)
-        page = rows[:size]
-        more = len(rows) > size
-        return page, (
-            paging.token_after_moment(page[-1].create_time, page[-1].name) if more else ""
-        )
+        return paging.cut_by_time(rows, size, lambda request: (request.create_time, request.name))
     if order is RequestOrder.DUE:
         day, _, name = paging.last_of(token).partition("|")
         dated = requests.due(session, wanted, waiting.ANSWERS, after=(day, name), limit=size + 1)

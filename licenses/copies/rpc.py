@@ -14,7 +14,7 @@ from licenses.v1 import verifying_pb2 as pb
 from licenses.wire import FORMATS, day_of, digest_of, format_of, run_in, to_time
 from runtime.database import Database
 from runtime.identity import Role
-from runtime.paging import page_size, token_after_moment
+from runtime.paging import cut_by_time, page_size
 from runtime.rpc import Call
 
 POLICY: Mapping[str, frozenset[Role]] = {
@@ -81,10 +81,9 @@ class CopyRpc:
             token=request.page_token,
             principal=call.principal,
         )
-        last = found[size - 1].copy if len(found) > size else None
+        page, token = cut_by_time(found, size, lambda one: (one.copy.make_time, one.copy.id))
         return pb.ListEndorsedCopiesResponse(
-            copies=[_to_copy(one) for one in found[:size]],
-            next_page_token=token_after_moment(last.make_time, last.id) if last else "",
+            copies=[_to_copy(one) for one in page], next_page_token=token
         )
 
     def GetEndorsedCopy(  # noqa: N802

@@ -23,7 +23,7 @@ from licenses.wire import run_in
 from runtime.database import Database, UnitOfWork, check_request_id
 from runtime.errors import FailedPrecondition, InvalidArgument
 from runtime.identity import Role, check_holder
-from runtime.paging import last_of, page_size, token_after, token_after_moment
+from runtime.paging import cut_by_time, last_of, page_size, token_after
 from runtime.rpc import ANY_ROLE, Call
 
 _DEPARTMENTS = frozenset({Role.DEPARTMENT})
@@ -347,10 +347,9 @@ class MaterialRpc:
         found = self._keeping.listed(
             request.holder_code, call.principal, size=size, token=request.page_token
         )
-        last = found[size - 1] if len(found) > size else None
+        page, token = cut_by_time(found, size, lambda one: (one.create_time, one.id))
         return pb.ListCollectionsResponse(
-            collections=[messages.to_collection(one) for one in found[:size]],
-            next_page_token=token_after_moment(last.create_time, last.id) if last else "",
+            collections=[messages.to_collection(one) for one in page], next_page_token=token
         )
 
     def EndCollection(  # noqa: N802
