@@ -155,7 +155,7 @@ class Issuing:
             with_seal = self._neighbours.seal_of(
                 department, seal, order.type.id, order.type.seal, self._clock.now()
             )
-            check_stamp(page, with_seal.ratio)
+            check_stamp(page, order.type.slots, with_seal.ratio)
             # 2. Reserve the serial and the identifier, with all that is needed to finish.
             try:
                 license_ = self._reserve(order, issuer, with_seal, request, succession)

@@ -6,9 +6,14 @@ and an identifier are gone; so the same is judged here when a type is put, and w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from licenses.pages.hiding import stamped_over
 from licenses.pages.sheets import Template
 from runtime.errors import FieldViolation, InvalidArgument
 
+#: What a seal is pressed over, as on paper.
+_STAMPED = frozenset({"ZZBFJG", "ZZBFRQ", "issue_date"})
 _TOLERANCE = 0.001  # a micrometre, as the seal service has it
 
 
@@ -29,9 +34,21 @@ def stamp_problems(page: Template, ratio: float = 1.0) -> list[FieldViolation]:
     return wrong
 
 
-def check_stamp(page: Template, ratio: float) -> None:
+def covered(page: Template, slots: Mapping[str, str], ratio: float = 1.0) -> list[FieldViolation]:
+    """Values that a seal would cover, but for those it is pressed over on paper, too.
+
+    `slots`: which key of the metadata stands in which field of the page.
+    """
+    free = {slot for slot, key in slots.items() if key in _STAMPED}
+    return stamped_over(page, free, ratio)
+
+
+def check_stamp(page: Template, slots: Mapping[str, str], ratio: float) -> None:
     """Raises InvalidArgument, STAMP_POSITION, where a seal does not fit a template."""
     wrong = stamp_problems(page, ratio)
+    if ratio > 1.0:  # what a round one covers was known when the type was put
+        round_one = covered(page, slots)
+        wrong += [one for one in covered(page, slots, ratio) if one not in round_one]
     if wrong:
         raise InvalidArgument(
             "the seal does not fit the place that the type's template has for it ("

@@ -93,14 +93,18 @@ def check_seen(page: Template) -> None:
         )
 
 
-def stamped_over(page: Template, free: Collection[str]) -> list[FieldViolation]:
-    """Values that the seal would be pressed over, but for those of `free` keys (rule 4)."""
+def stamped_over(page: Template, free: Collection[str], ratio: float = 1.0) -> list[FieldViolation]:
+    """Values that the seal would be pressed over, but for those of `free` keys (rule 4).
+
+    `ratio`: the seal's height by its width, which is the box's.
+    """
     wrong: list[FieldViolation] = []
-    _, _, width, height = page.stamp.box
+    x, y, width, height = page.stamp.box
+    height = width * ratio
     for number, sheet in _sheets(page):
         values = [one for one in _things(page, number, sheet) if one.key and one.key not in free]
         if number == page.stamp.page:
-            wrong += _over(values, page.stamp.box, "stamp.box")
+            wrong += _over(values, (x, y, width, height), "stamp.box")
         if page.stamp.across is not None:  # of two sheets each has half of it
             edge = (page.width - width / 2, page.stamp.across, width / 2, height)
             wrong += _over(values, edge, "stamp.across")

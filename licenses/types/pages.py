@@ -8,8 +8,8 @@ from __future__ import annotations
 from importlib.resources import files
 
 from licenses.pages import template
-from licenses.pages.hiding import hidden, stamped_over
-from licenses.stamping import stamp_problems
+from licenses.pages.hiding import hidden
+from licenses.stamping import covered, stamp_problems
 from licenses.types.model import TEXT_LIMIT, FieldKind, LicenseType
 from licenses.types.reading import parse
 from licenses.types.relations import renewal_faults
@@ -17,8 +17,6 @@ from runtime.errors import FieldViolation, InvalidArgument
 
 #: Values of a page that stand in no metadata.
 _MADE = frozenset({"validity", "issue_date", "valid_from", "valid_to", "holders"})
-#: What a seal is pressed over, as on paper.
-_STAMPED = frozenset({"ZZBFJG", "ZZBFRQ", "issue_date"})
 _METADATA = frozenset({
     "ZZMC", "ZZLXDM", "ZZBH", "ZZBS", "ZZBFJG", "ZZBFJGDM", "ZZBFRQ", "CZZT", "CZZTDM", "CZZTDMLX",
     "CZZTDMLXDM", "ZZYXQQSRQ", "ZZYXQJZRQ", "ZZQZR", "ZZQZSJ", "ZZQZMC",
@@ -48,8 +46,7 @@ def checked(text: str, template_text: str) -> LicenseType:
     else:
         page = template.parse(template_text)
         wrong = [*_page_problems(kind, page), *stamp_problems(page), *renewal_faults(kind.validity)]
-        stamped = {slot for slot, key in kind.slots.items() if key in _STAMPED}
-        wrong += hidden(page) + stamped_over(page, stamped)
+        wrong += hidden(page) + covered(page, kind.slots)
     if wrong:
         raise InvalidArgument(
             "the license type does not fit its page: "

@@ -9,7 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from licenses.pages.template import load, shipped_text
+from licenses.stamping import check_stamp
 from licenses.types.pages import checked, shipped
+from licenses.types.reading import parse
 from runtime.errors import InvalidArgument
 from tongban.main import application
 
@@ -91,6 +93,17 @@ def test_a_seal_stands_over_the_authority_and_the_day_as_on_paper() -> None:
     over = page.replace(str(list(template.stamp.box)), str([*box[:2], 15.0, 15.0]))
     assert over != page
     checked(TYPE, over)
+
+
+def test_a_seal_that_is_taller_than_its_place_covers_nothing_either() -> None:
+    page, kind = load(PAGE), parse(TYPE)
+    assert page.stamp.box[2] == 42.0
+    check_stamp(page, kind.slots, 1.0)
+    (below,) = [slot for slot in page.slots if slot.key == "license_identifier"]
+    ratio = (below.box[1] + 1.0 - page.stamp.box[1]) / page.stamp.box[2]
+    with pytest.raises(InvalidArgument) as caught:
+        check_stamp(page, kind.slots, ratio)
+    assert caught.value.reason == "STAMP_POSITION"
 
 
 def test_a_preview_says_so_by_line(tmp_path: Path) -> None:
