@@ -155,7 +155,7 @@ def _holder_problems(order: Order) -> list[FieldViolation]:
             problem = "a person's name has none of < > = @ & +"
         if problem:
             wrong.append(FieldViolation(f"{place}{'name' if place else 'holder_name'}", problem))
-        problem = holder_code_problem(one.code_type, one.code) or ""
+        problem = holder_code_problem(one.code_type, one.code) or "" if one.code else "required"
         if problem:
             wrong.append(FieldViolation(f"{place}{'code' if place else 'holder_code'}", problem))
     if len({one.code for one in holders}) != len(holders):

@@ -101,6 +101,8 @@ class Successions:
             return self._issuing.finished(begun)
         check_text(reason, name="reason", public=True)
         before = self._reading.get(name, principal)
+        if act is Act.CORRECT:
+            wish = _completed(before, wish)
         check_no_name(reason, [*before.people, *wish.people], name="reason")
         decide_transition(before.state, act)
         newest = self._types.newest(f"licenseTypes/{before.type_id}")
@@ -147,6 +149,14 @@ class Successions:
             issue_date=date.fromisoformat(before.metadata["KZ_YZZRQ"]),
             scans=tuple(self._documents.enclosed(one) for one in scans_of(before.metadata)),
         )
+
+
+def _completed(before: License, wish: Wish) -> Wish:
+    """What is not said of a sole holder stays: a name or a number is corrected by itself."""
+    if len(before.holders) != 1 or len(wish.holders) != 1:
+        return wish
+    (held,), ((name, code),) = before.holders, wish.holders
+    return replace(wish, holders=[(name or held.name, code or held.code)])
 
 
 def _holders(before: License, kind: LicenseType, wish: Wish) -> tuple[Holder, ...]:

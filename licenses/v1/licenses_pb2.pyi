@@ -1628,9 +1628,9 @@ class CorrectLicenseRequest(_message.Message):
     seal: _builtins.str
     """The seal to use; the department's only active one if empty."""
     holder_name: _builtins.str
-    """The corrected holder's name."""
+    """The corrected name of a sole holder; empty is as it was."""
     holder_code: _builtins.str
-    """The corrected holder's code."""
+    """The corrected code of a sole holder; empty is as it was."""
     valid_from: _builtins.str
     """First day, YYYY-MM-DD; as it was if empty."""
     @_builtins.property

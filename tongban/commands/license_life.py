@@ -119,7 +119,7 @@ def correct(
     picture: Picture = None,
     holder_name: Annotated[str, typer.Option(help="The corrected name.")] = "",
     holder_code: Annotated[
-        str, typer.Option(help="The corrected code, with --holder-name; best from a variable.")
+        str, typer.Option(help="The corrected code; best from a variable.")
     ] = "",
     holder: Holders = None,
     valid_from: ValidFrom = "",
