@@ -43,6 +43,20 @@ def covered(page: Template, slots: Mapping[str, str], ratio: float = 1.0) -> lis
     return stamped_over(page, free, ratio)
 
 
+def check_place(page: Template, slots: Mapping[str, str]) -> None:
+    """Raises InvalidArgument, TEMPLATE_INVALID, where a template has no good place for a seal."""
+    wrong = stamp_problems(page) + covered(page, slots)
+    if wrong:
+        raise InvalidArgument(
+            "the template has the seal where it cannot be: "
+            + "; ".join(f"{one.field}: {one.description}" for one in wrong),
+            reason="TEMPLATE_INVALID",
+            message_zh="证照模板中的盖章位置有误："
+            + "、".join(dict.fromkeys(one.field for one in wrong)),
+            violations=wrong,
+        )
+
+
 def check_stamp(page: Template, slots: Mapping[str, str], ratio: float) -> None:
     """Raises InvalidArgument, STAMP_POSITION, where a seal does not fit a template."""
     wrong = stamp_problems(page, ratio)

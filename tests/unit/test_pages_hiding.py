@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -104,6 +105,20 @@ def test_a_seal_that_is_taller_than_its_place_covers_nothing_either() -> None:
     with pytest.raises(InvalidArgument) as caught:
         check_stamp(page, kind.slots, ratio)
     assert caught.value.reason == "STAMP_POSITION"
+
+
+def test_a_preview_says_by_line_of_the_page_what_the_seal_of_a_type_would_cover(
+    tmp_path: Path,
+) -> None:
+    page, template = shipped_text(PAGE), load(PAGE)
+    box = str(list(template.stamp.box))
+    (tmp_path / "kind.toml").write_text(re.sub("(?m)^template = .*", 'template = "mine"', TYPE))
+    own = tmp_path / "mine.template.toml"
+    own.write_text(page.replace(box, str([60.0, 31.0, 42.0, 42.0])))
+    wanted = ["license", "preview", str(tmp_path / "kind.toml"), "--json"]
+    result = CliRunner().invoke(application("license"), wanted)
+    line = page[: page.index(box)].count("\n") + 1
+    assert f"{own}:{line}: stamp.box" in result.output
 
 
 def test_a_preview_says_so_by_line(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,7 @@ from licenses.pages import fallback
 from licenses.pages.hiding import check_seen
 from licenses.pages.preview import FORMATS, preview, render
 from licenses.pages.template import Template, parse, shipped_text
+from licenses.stamping import check_place
 from licenses.types.pages import checked, shipped
 from licenses.types.reading import parse as parse_type
 from runtime.errors import DomainError, FieldViolation, InvalidArgument, NotFound
@@ -191,7 +192,9 @@ def _template(wanted: str) -> Template:
     name = str(tomllib.loads(text).get("template", ""))
     page_file = _page_file(path, name)
     page = _text(page_file) if page_file else shipped_text(name)
-    template = _seen(page_file or Path(f"{name}.toml"), page)
+    with _placed(path, text):
+        kind = parse_type(text)
+    template = _seen(page_file or Path(f"{name}.toml"), page, kind.slots)
     with _placed(path, text):
         checked(text, page)
     return template
@@ -208,11 +211,13 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _seen(path: Path, text: str) -> Template:
-    """A template that hides nothing of what it says."""
+def _seen(path: Path, text: str, slots: Mapping[str, str] | None = None) -> Template:
+    """A template that hides nothing of what it says; with `slots` of a type, under its seal too."""
     with _placed(path, text):
         found = parse(text)
         check_seen(found)
+        if slots is not None:
+            check_place(found, slots)
         return found
 
 
