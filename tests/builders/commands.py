@@ -34,7 +34,8 @@ def run(
     environment = {**os.environ, "COLUMNS": str(columns), "TONGBAN_LANG": language}
     environment |= {name: str(value) for name, value in (env or {}).items()}
     words = [str(one) for one in arguments]
-    if words[0] in warm.LASTING:
+    # A flow that starts an engine of its own ends it when the interpreter ends.
+    if words[0] == "flow" and "PREFECT_API_URL" not in environment:
         return subprocess.run(
             [sys.executable, "-m", "tongban", *words],
             input=stdin,

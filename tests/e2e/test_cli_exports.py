@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from openpyxl import load_workbook
 
-from tests.builders import commands, county
+from tests.builders import commands, county, programs
 from tests.builders.commands import at, run, told
 from tongban.demonstration import sharing, stage
 from tongban.people import people
@@ -19,7 +19,7 @@ scene = commands.scene
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory):
     found = county.new_stage(tmp_path_factory.mktemp("empty") / "data")
-    with stage.running(found):
+    with stage.running(found, programs.start):
         yield found
 
 

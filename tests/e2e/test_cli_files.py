@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from exchange.v1 import files_pb2, files_pb2_grpc, grants_pb2
-from tests.builders import commands, county
+from tests.builders import commands, county, programs
 from tests.builders.commands import at, run, told
 from tongban.client import Client
 from tongban.demonstration import sharing, stage
@@ -103,7 +103,7 @@ def test_another_key_does_not_open_what_was_fetched(scene, grant, tmp_path):
 
 def test_a_job_outlives_a_node_that_is_killed(tmp_path):
     scene = county.new_stage(tmp_path / "data")
-    process = stage.start_node(scene)
+    process = stage.start_node(scene, programs.start)
     try:
         for system in stage.SYSTEMS:
             scene.clients[system.key] = Client(scene.address, scene.identity(system.key))
@@ -119,7 +119,7 @@ def test_a_job_outlives_a_node_that_is_killed(tmp_path):
         assert found.state == files_pb2.EXPORT_JOB_STATE_RUNNING
         process.kill()
         process.wait()
-        process = stage.start_node(scene)
+        process = stage.start_node(scene, programs.start)
         path = tmp_path / "people.csv"
         done = told("files", "fetch", made, "--out", path, *at(scene))
         rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))

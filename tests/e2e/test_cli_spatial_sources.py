@@ -18,6 +18,7 @@ from runtime.database import Database
 from tests.builders import commands, county
 from tests.builders.catalog import put, resource
 from tests.builders.exchange import ITEMS, citizen_number, person
+from tests.builders.flow_server import flow_server
 from tests.builders.spatial import parcels, point, square
 
 POLICE = "departments/public-security"
@@ -26,12 +27,12 @@ PARCELS = f"{POLICE}/resources/parcels"
 NAMES = (f"{EMPLOYMENT}/resources/seekers", f"{POLICE}/resources/residents")
 
 
-def run(*arguments, language="en"):
-    return commands.run(*arguments, language=language, columns=300)
+def run(*arguments, language="en", env=None):
+    return commands.run(*arguments, language=language, columns=300, env=env)
 
 
-def told(*arguments):
-    said = run(*arguments, "--json")
+def told(*arguments, env=None):
+    said = run(*arguments, "--json", env=env)
     assert said.returncode == 0, said.stdout + said.stderr
     return json.loads(said.stdout)
 
@@ -125,7 +126,10 @@ def test_one_source_is_found_and_named(scene, at, tmp_path):
     assert element["element"] == "population.name"
     assert NAMES[0] in run("sources", "elements", *at("centre")).stdout
 
-    outcome = told("flow", "run", "measure-sources", "--data", tmp_path / "flow", *at("centre"))
+    outcome = told(
+        "flow", "run", "measure-sources", "--data", tmp_path / "flow", *at("centre"),
+        env={"PREFECT_API_URL": flow_server()},
+    )  # fmt: skip
     assert outcome["failed"] == {}
     (measured,) = outcome["measured"]
     assert (measured["both"], measured["different"]) == (24, 1)

@@ -23,6 +23,7 @@ import pytest
 from runtime.config import MonitoringSettings, SealSettings, Settings, load
 from runtime.portal_settings import PortalSettings, SignInSettings
 from tests.builders import commands, warm
+from tests.builders.flow_server import flow_server
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = (
@@ -76,7 +77,7 @@ def missing(shown: list[str], printed: str) -> str | None:
 class Shell:
     """One bash in a scratch folder, with this project's `tongban`, on ports of its own."""
 
-    def __init__(self, folder: Path, language: str) -> None:
+    def __init__(self, folder: Path, language: str, **settings: str) -> None:
         self.folder = folder
         self.ports = {number: str(free_port()) for number in ("7443", "7444", "9464")}
         for name in ("examples", "proto"):
@@ -102,7 +103,7 @@ class Shell:
             (programs / name).chmod(0o755)
         path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("TONGBAN_", "PREFECT_"))}
-        settings = {"PATH": os.pathsep.join(path), "PYTHONPATH": str(ROOT), "COLUMNS": "150"}
+        settings |= {"PATH": os.pathsep.join(path), "PYTHONPATH": str(ROOT), "COLUMNS": "150"}
         settings |= {"TONGBAN_LANG": language, "npm_config_prefer_offline": "true"}
         settings |= {"TONGBAN_PORTAL__LISTEN": ""}  # several nodes run at once here
         self.process = subprocess.Popen(
@@ -175,9 +176,12 @@ def free_port() -> int:
 
 @pytest.mark.parametrize("document", GUIDES)
 def test_every_command_of_a_guide_does_what_it_says(document: str, tmp_path: Path) -> None:
-    shell = Shell(tmp_path, "zh" if document.endswith(".zh.md") else "en")
+    played = steps(document)
+    flows = any(re.search("tongban (flow|demo)", step.command) for step in played)
+    engine = {"PREFECT_API_URL": flow_server()} if flows else {}
+    shell = Shell(tmp_path, "zh" if document.endswith(".zh.md") else "en", **engine)
     try:
-        for step in steps(document):
+        for step in played:
             shell.play(step)
     finally:
         shell.close()

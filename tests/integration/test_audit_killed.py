@@ -19,7 +19,7 @@ from exchange.audit.rpc import receipt_of
 from exchange.audit.verify import SavedReceipt, verify_consistency, verify_receipt
 from exchange.v1 import audit_pb2 as pb
 from runtime import config
-from tests.builders import county
+from tests.builders import county, programs
 from tongban.demonstration import sharing, stage
 from tongban.people import PERSON_ITEMS, people
 
@@ -87,7 +87,7 @@ def test_no_answer_was_sent_without_its_record(scene: stage.Stage) -> None:
     # Before, in and after a second's sequencing: one death in each quarter of that time.
     moments = [1.3 * (number + chance.random()) / ROUNDS for number in range(ROUNDS)]
     for number, moment in enumerate(moments):
-        with stage.running(scene) as process:
+        with stage.running(scene, programs.start) as process:
             if not number:
                 county.fill_catalog(scene)
                 scene["police"].publish(
@@ -108,7 +108,7 @@ def test_no_answer_was_sent_without_its_record(scene: stage.Stage) -> None:
             load.end()
         assert len(load.receipts) >= CALLERS
         receipts += load.receipts
-    with stage.running(scene):
+    with stage.running(scene, programs.start):
         client = scene["auditor"]
         found = newest(client)
         leaves = leaves_of(client)

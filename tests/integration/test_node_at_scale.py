@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from licenses.v1 import licenses_pb2
-from tests.builders import county
+from tests.builders import county, programs
 from tongban import receipts
 from tongban.demonstration import auditing, licensing, sharing, stage
 from tongban.people import PERSON_ITEMS, people
@@ -68,7 +68,7 @@ def test_a_restart_goes_on_where_it_was(scene):
         client.close()
     scene.process.terminate()
     scene.process.wait(20)
-    with stage.running(second):
+    with stage.running(second, programs.start):
         assert receipts.complete(second["employment"], receipt) >= 0
         listed = second["employment"].licenses.ListLicenses(
             licenses_pb2.ListLicensesRequest(parent="departments/human-resources"), timeout=30

@@ -20,7 +20,7 @@ from licenses.v1 import licenses_pb2
 from runtime import status
 from runtime.clock import SYSTEM
 from runtime.identity import Credentials, Role
-from tests.builders import county
+from tests.builders import commands, county, programs
 from tongban.client import Client
 from tongban.commands.identity import open_authority
 from tongban.demonstration import sharing, stage
@@ -31,13 +31,7 @@ ASK = {"purpose": "核实身份", "case_number": "T-1"}
 
 def serve(data: Path, listen: str) -> subprocess.CompletedProcess[str]:
     """Run `tongban serve` where it cannot; what it said."""
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", "serve", "--data", str(data), "--listen", listen],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return commands.run("serve", "--data", data, "--listen", listen)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +166,7 @@ def test_a_node_killed_while_publishing_loses_no_acknowledged_row(tmp_path):
     rows = [p.row() for p in people(20_000)]
     parts = [rows[n : n + 2000] for n in range(0, len(rows), 2000)]
     acknowledged: list[int] = []
-    with stage.running(found) as process:
+    with stage.running(found, programs.start) as process:
         county.fill_catalog(found)
         granted = county.grant(found)
 
@@ -193,7 +187,7 @@ def test_a_node_killed_while_publishing_loses_no_acknowledged_row(tmp_path):
         process.send_signal(signal.SIGKILL)
         publisher.join()
     assert len(acknowledged) < len(parts)
-    with stage.running(found):
+    with stage.running(found, programs.start):
         client = found["employment"]
         for number, part in enumerate(parts):
             there = {client.query(granted, row[0], **ASK).found for row in (part[0], part[-1])}
@@ -212,7 +206,7 @@ def test_a_node_killed_while_issuing_leaves_nothing_half_issued(tmp_path):
     found = county.new_stage(tmp_path / "data")
     holders = list(people(40))
     issued: dict[int, str] = {}
-    with stage.running(found) as process:
+    with stage.running(found, programs.start) as process:
         county.fill_catalog(found)
         county.seal(found)
 
@@ -230,7 +224,7 @@ def test_a_node_killed_while_issuing_leaves_nothing_half_issued(tmp_path):
         time.sleep(0.03)
         process.send_signal(signal.SIGKILL)
         issuer.join()
-    with stage.running(found):
+    with stage.running(found, programs.start):
         again = {n: issue(found, holders[n], n).license_identifier for n in range(len(issued) + 2)}
         assert {n: again[n] for n in issued} == issued
         assert len(set(again.values())) == len(again)
