@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from licenses.pages.bidi import order
@@ -70,16 +70,16 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """A text broken into lines at a size (mm)."""
+    """A text broken into lines at a size (mm); `tall` if letters reach beyond lines of Chinese."""
 
     rows: tuple[tuple[Unit, ...], ...]
     size: float
     spacing: float
+    tall: bool = field(init=False)
 
-    @property
-    def tall(self) -> bool:
-        """Whether its letters reach beyond a line of Chinese."""
-        return any(is_stacked(unit.text[0]) for row in self.rows for unit in row)
+    def __post_init__(self) -> None:
+        tall = any(is_stacked(unit.text[0]) for row in self.rows for unit in row)
+        object.__setattr__(self, "tall", tall)
 
     @property
     def leftwards(self) -> bool:

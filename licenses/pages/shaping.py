@@ -30,6 +30,8 @@ _COMPLEX = (
     (0x0750, 0x077F),
     (0x08A0, 0x08FF),
 )
+# Between which they lie: Chinese and Latin letters, which most texts are of, do not.
+_FIRST, _LAST = min(low for low, _ in _COMPLEX), max(high for _, high in _COMPLEX)
 _RIGHT_TO_LEFT = (*_COMPLEX[2:], (0xFB50, 0xFDFF), (0xFE70, 0xFEFE))
 # Joiners and the narrow space of Mongolian belong to the run they stand in.
 _JOINING = frozenset("\u200c\u200d\u202f")
@@ -53,7 +55,7 @@ class Unit:
 def is_complex(character: str) -> bool:
     """Whether a character needs shaping."""
     point = ord(character)
-    return any(low <= point <= high for low, high in _COMPLEX)
+    return _FIRST <= point <= _LAST and any(low <= point <= high for low, high in _COMPLEX)
 
 
 def is_stacked(character: str) -> bool:
