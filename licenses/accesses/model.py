@@ -14,8 +14,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from runtime.records import canonical
+
+#: What a look may be: the kinds of their audit records. People are told of each in words.
+KINDS: Final = frozenset(
+    (
+        "archive_read",
+        "collected_document_read",
+        "collection_read",
+        "delegated_licenses_listed",
+        "delegation_ended",
+        "held_licenses_listed",
+        "license_copied",
+        "license_copy_ended",
+        "license_copy_read",
+        "license_delegated",
+        "license_document_read",
+        "license_presented",
+        "license_shared",
+        "license_verified",
+        "licenses_found",
+        "materials_collected",
+        "materials_planned",
+        "presentation_ended",
+        "presentation_verified",
+        "wallet_answered",
+        "wallet_credential_issued",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

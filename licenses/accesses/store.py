@@ -11,14 +11,16 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
-from licenses.accesses.model import Look
+from licenses.accesses.model import KINDS, Look
 from licenses.delegations.store import DelegationRow
 from licenses.store import BIG_ID, HolderRow, LicenseRow, Table
 from runtime.database import UtcDateTime
 from runtime.identity import APPLICANTS
 from runtime.records import SealedRecord
 
-_OWN = ("held_licenses_listed", "license_document_read", "license_copy_read")
+_OWN = (
+    "held_licenses_listed", "license_document_read", "license_copy_read", "materials_planned",
+)  # fmt: skip
 
 
 class AccessRow(Table, table=True):
@@ -73,6 +75,8 @@ def add_access(
     visitor: bool = False,
 ) -> None:
     """Keep who used a license for what, with the audit record that tells of it."""
+    if kind not in KINDS:
+        raise AssertionError(f"a look of no kind that people are told of: {kind}")
     receipt = leaf_hash(record.leaf)
     if session.get(ReceiptRow, receipt) is None:
         session.add(ReceiptRow(hash=receipt, leaf=record.leaf, salt=record.salt))

@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
 
 from licenses import store as licenses
+from licenses.accesses import store as accesses
 from licenses.holder_index import HolderIndex
 from licenses.materials import planning, store
 from licenses.materials.handlings import check_handling, digest_of
@@ -170,7 +172,8 @@ class Materials:
     ) -> tuple[tuple[Planned, ...], tuple[str, ...]]:
         """The plan of an item's materials, and the form's fields that must be entered. Audited.
 
-        A grant's name is told to its own department, and to counters.
+        A grant's name is told to its own department, and to counters. Whoever is told that a
+        license is held looked at it.
 
         Raises NotFound, InvalidArgument (BAD_HOLDER_CODE), PermissionDenied
         (APPLICANT_NOT_IDENTIFIED).
@@ -179,24 +182,45 @@ class Materials:
             check_identified(principal, holder_code)
         handling, planned = self.planned(service_item, holder_code)
         if holder_code:
-            with self._database.unit_of_work() as work:
-                work.record(
-                    make_record(
-                        "materials_planned",
-                        at=self._clock.now(),
-                        actor=principal.system,
-                        facts={"service_item": service_item},
-                        commitments={
-                            "holder_code": holder_code.encode(),
-                            "licenses": canonical([one.license for one in planned if one.license]),
-                        },
-                    )
-                )
+            self._record_planned(service_item, holder_code, planned, principal)
         entries = planning.entries_needed(handling, planned)
         own = names.department_of(service_item) == principal.department
         if not own and not principal.has(Role.COUNTER):
             planned = planning.without_grants(planned)
         return planned, entries
+
+    def _record_planned(
+        self,
+        service_item: str,
+        holder_code: str,
+        planned: Sequence[Planned],
+        principal: Principal,
+    ) -> None:
+        now, kind = self._clock.now(), "materials_planned"
+        record = make_record(
+            kind,
+            at=now,
+            actor=principal.system,
+            facts={"service_item": service_item},
+            commitments={
+                "holder_code": holder_code.encode(),
+                "licenses": canonical([one.license for one in planned if one.license]),
+            },
+        )
+        told = {name for one in planned for name in (one.license, *one.choices) if name}
+        purpose = self.purpose(service_item) if told else ""
+        with self._database.unit_of_work() as work:
+            for name in sorted(told):
+                accesses.add_access(
+                    work.session,
+                    name.rpartition("/")[2],
+                    at=now,
+                    system=principal.system,
+                    kind=kind,
+                    purpose=purpose,
+                    record=record,
+                )
+            work.record(record)
 
     def purpose(self, service_item: str) -> str:
         """What an item's materials are used for, for people; raises nothing where it is gone."""

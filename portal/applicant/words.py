@@ -60,6 +60,10 @@ KINDS: Final = {
     ),
     "archive_read": ("opened the archive that holds your license", "查阅了含有该证照的归档包"),
     "collected_document_read": ("opened the copy in your application", "查阅了办事材料中的副本"),
+    "materials_planned": ("saw that it serves for an application", "查询了办事可用的证照"),
+    "licenses_found": ("found it, without its content", "检索到了该证照（不含内容）"),
+    "license_shared": ("fetched an endorsed copy for itself", "调取了加注件"),
+    "license_copy_ended": ("withdrew an endorsed copy", "作废了加注件"),
     "wallet_credential_issued": ("had it put into a wallet", "将证照放入了数字钱包"),
     "wallet_answered": ("was shown it from a wallet", "查验了数字钱包出示的证照"),
 }

@@ -31,6 +31,7 @@ from tests.builders.licenses import NOW, a_license, a_presentation, citizen_numb
 INDEX = HolderIndex(b"one passphrase")
 KEY = places_key(b"one passphrase")
 HOLDER, OTHER = citizen_number(1), citizen_number(2)
+LISTED, VERIFIED = "held_licenses_listed", "license_verified"
 
 
 @pytest.fixture
@@ -163,18 +164,18 @@ def test_looks_are_told_newest_first_with_one_receipt_for_many(database: Databas
     record = make_record("held_licenses_listed", at=NOW, actor="a", facts={})
     with database.unit_of_work() as work:
         accesses.add_listed(
-            work.session, [mine.id, second.id, others.id], at=NOW, system="s", kind="k",
+            work.session, [mine.id, second.id, others.id], at=NOW, system="s", kind=LISTED,
             record=record,
         )  # fmt: skip
         accesses.add_access(
-            work.session, mine.id, at=NOW, system="s", kind="v", purpose="用途",
-            record=make_record("v", at=NOW, actor="a", facts={}), fields=("CZZT",),
+            work.session, mine.id, at=NOW, system="s", kind=VERIFIED, purpose="用途",
+            record=make_record(VERIFIED, at=NOW, actor="a", facts={}), fields=("CZZT",),
             presentation="p", result="PASSED",
         )  # fmt: skip
     with database.reading() as session:
         found = accesses.looks_of(session, INDEX(HOLDER), license_id="", before=0, size=10)
         assert [(one.kind, one.license) for one in found] == [
-            ("v", mine.name), ("k", second.name), ("k", mine.name)
+            (VERIFIED, mine.name), (LISTED, second.name), (LISTED, mine.name)
         ]  # fmt: skip
         assert (found[0].fields, found[0].purpose, found[0].result) == (("CZZT",), "用途", "PASSED")
         assert found[1].leaf == found[2].leaf == record.leaf
@@ -182,7 +183,7 @@ def test_looks_are_told_newest_first_with_one_receipt_for_many(database: Databas
         only = accesses.looks_of(
             session, INDEX(HOLDER), license_id=mine.id, before=found[0].number, size=10
         )
-        assert [one.kind for one in only] == ["k"]
+        assert [one.kind for one in only] == [LISTED]
 
 
 def test_looks_that_only_the_holder_takes_are_left_out_on_demand(database: Database) -> None:

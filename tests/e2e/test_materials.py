@@ -158,8 +158,10 @@ def test_a_license_stands_in_and_its_copy_is_the_departments(scene: Stage) -> No
     who = materials.person(7)
     made = materials.registered(scene, who)
     begun = materials.begin(scene, BENEFIT, who)
-    # With the consent nothing is copied yet: only with what is collected under it.
-    assert not looks(scene, who, made.name)
+    # With the consent nothing is copied yet: only with what is collected under it. That the
+    # counter was told of the license is a look.
+    (planned,) = looks(scene, who, made.name)
+    assert (planned.kind, list(planned.fields)) == ("materials_planned", [])
     done = collect(scene, begun.name, who)
     (copy,) = done.copies
     assert (copy.license, copy.endorsed) == (made.name, True)
@@ -173,6 +175,7 @@ def test_a_license_stands_in_and_its_copy_is_the_departments(scene: Stage) -> No
     seen = looks(scene, who, made.name)
     assert [one.kind for one in seen] == [
         "collection_read", "collected_document_read", "materials_collected", "license_copied",
+        "materials_planned",
     ]  # fmt: skip
     assert {one.purpose for one in seen} == {"办理失业保险待遇支付"}
     assert list(seen[0].fields) == ["KZ_DJLX"]

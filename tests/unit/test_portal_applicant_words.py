@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from licenses.accesses import model as accesses
 from licenses.presentations import model as presented
 from licenses.v1 import licenses_pb2, materials_pb2
 from licenses.verifying import model as verified
@@ -35,6 +36,10 @@ def test_a_look_tells_what_came_of_it_whatever_it_was() -> None:
     assert all(len(set(words)) == 2 for words in RESULTS.values())
     assert result_of("") is None
     assert result_of("SOMETHING_NEW") == ("refused", "未通过")
+
+
+def test_every_look_at_a_license_is_told_in_words() -> None:
+    assert not accesses.KINDS - set(words.KINDS)
 
 
 def test_a_form_gives_back_what_was_sent_and_its_defaults_only_anew() -> None:
