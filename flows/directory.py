@@ -37,6 +37,10 @@ RESOURCE_COLUMNS = (
     "数据长度", "主键", "必填", "个人信息", "标准", "共享类型", "共享条件", "共享方式",
     "是否向社会开放", "更新周期", "发布日期", "关联资源代码",
 )  # fmt: skip
+#: Of these, those that each row says anew; all others are of the resource, and its first row says.
+ITEM_COLUMNS = (
+    "信息项代码", "信息项名称", "数据类型", "数据长度", "主键", "必填", "个人信息", "标准",
+)  # fmt: skip
 SERVICE_ITEM_COLUMNS = ("部门标识", "事项编码", "部门名称", "办件类型", "项目名称", "备注")
 
 

@@ -115,7 +115,7 @@ async def revoke(request: Request, person: Person) -> Response:
         raise
     except DomainError as error:
         return await _revoking(request, ask, held, error=error, reason=one(given, "reason"))
-    return RedirectResponse("/office/acts", 303)
+    return RedirectResponse("/office/acts?asked=1", 303)
 
 
 async def _revoking(

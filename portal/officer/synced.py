@@ -96,6 +96,7 @@ def _reject(
 ) -> Response:
     is_open = found.state == syncing_pb2.SYNC_REJECT_STATE_OPEN
     cells = sum(len(row.cells) for row in rows)
+    is_service = "/serviceItems/" in found.entry
     return page(
         request,
         "officer/reject.html",
@@ -103,8 +104,15 @@ def _reject(
         found=found,
         state=REJECTS[found.state],
         rows=[
-            (row, [(column, value, len(value) > _LONG) for column, value in row.cells.items()])
-            for row in rows
+            (
+                row,
+                [
+                    (number, column, value, len(value) > _LONG)
+                    for number, (column, value) in enumerate(row.cells.items())
+                    if not place or column in directory.ITEM_COLUMNS or is_service
+                ],
+            )
+            for place, row in enumerate(rows)
         ],
         correctable=is_open and 0 < cells <= GREATEST_CELLS,
         is_open=is_open,

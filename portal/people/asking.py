@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Iterable
 from typing import Any, Final
 
 from accounts.v1 import accounts_pb2 as pb
 from accounts.v1 import accounts_pb2_grpc
 from exchange.v1 import catalog_pb2_grpc, grants_pb2, grants_pb2_grpc
-from portal.catalog import display_names
+from portal.catalog import display_names, titles
 from portal.node import told
 from portal.sessions.keeping import Person
+from runtime.errors import DomainError
 
 SECONDS: Final = 30
 PAGE: Final = 20
@@ -57,6 +60,30 @@ class Asking:
         answer = await told(self._accounts.GetAskedAct(asked, timeout=SECONDS))
         found: pb.AskedAct = answer.act
         return found
+
+    async def subjects(self, acts: Iterable[pb.AskedAct]) -> dict[str, str]:
+        """What acts are about, as people call it: an owner of an account, data and its receiver."""
+        acts = list(acts)
+        grants = [one.subject for one in acts if one.kind == pb.ACT_KIND_REVOKE_GRANT]
+        departments, found = await asyncio.gather(
+            self.departments(), asyncio.gather(*map(self._resource_of, grants))
+        )
+        resources = dict(zip(grants, found, strict=True))
+        named = await titles(self._catalog, resources.values())
+        said = {one.subject: one.subject_name for one in acts if one.subject_name}
+        for grant, resource in resources.items():
+            receiver = "/".join(grant.split("/")[:2])
+            data = named.get(resource) or resource.rpartition("/")[2]
+            said[grant] = f"{data} → {departments.get(receiver) or receiver}"
+        return said
+
+    async def _resource_of(self, grant: str) -> str:
+        asked = grants_pb2.GetGrantRequest(name=grant)
+        try:
+            answer = await told(self._grants.GetGrant(asked, timeout=SECONDS))
+        except DomainError:
+            return ""
+        return str(answer.grant.resource)
 
     async def confirm(self, held: pb.AskedAct) -> None:
         """Confirm an act as the second person, and do it where another service does it.

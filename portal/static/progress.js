@@ -9,8 +9,15 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById("work");
       if (answer.ok && fresh) {
+        if (!page.querySelector("script[src='/static/progress.js']")) {
+          // It is done: with it comes all that the page says of it.
+          const main = document.querySelector("main");
+          const focused = main.contains(document.activeElement);
+          main.replaceWith(page.querySelector("main"));
+          if (focused) document.querySelector("main").focus();
+          return;
+        }
         held.replaceWith(fresh);
-        if (!fresh.querySelector("progress") || !page.querySelector("script[src='/static/progress.js']")) return;
       }
     } catch { /* the next second tries again */ }
     look();

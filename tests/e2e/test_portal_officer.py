@@ -215,7 +215,6 @@ def test_quality_is_measured_by_the_node(town, page):
     expect(page.locator("main")).to_contain_text("尚未测量")
     page.get_by_role("button", name="立即测量").click()
     expect(page.locator("#work h2")).to_contain_text("已测量")
-    page.reload()
     row = page.locator("section[aria-labelledby=items] tbody tr").first
     assert row.locator("td").all_inner_texts()[:2] == ["100%", "100%"]
     keep_picture(page, "officer-quality-measured")
