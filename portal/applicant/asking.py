@@ -7,6 +7,8 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final
 
+from starlette.requests import Request
+
 from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2,
@@ -170,3 +172,8 @@ async def in_parts(document: bytes) -> AsyncIterator[bytes]:
     """A document as it is sent."""
     for start in range(0, len(document), PART):
         yield document[start : start + PART]
+
+
+def asking(request: Request, person: Person) -> Asking:
+    """The person's questions of this portal's node."""
+    return Asking(person, request.app.state.node.address)

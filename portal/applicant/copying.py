@@ -14,13 +14,12 @@ from starlette.routing import Route
 
 from licenses.v1 import licenses_pb2
 from licenses.v1 import verifying_pb2 as pb
-from portal.applicant.asking import PAGE, SECONDS, Asking
+from portal.applicant.asking import PAGE, SECONDS, Asking, asking
 from portal.applicant.forms import REFUSALS, Form
 from portal.applicant.holding import (
     APPLICANT,
     ONE,
     address_of,
-    asking,
     attachment,
     check_in_force,
     keep,

@@ -17,10 +17,10 @@ from starlette.routing import Route
 
 from licenses.v1 import delegations_pb2 as pb
 from licenses.v1 import licenses_pb2
-from portal.applicant.asking import PAGE, SECONDS, Asking
+from portal.applicant.asking import PAGE, SECONDS, Asking, asking
 from portal.applicant.delegated import delegated, delegations
 from portal.applicant.forms import REFUSALS, Form
-from portal.applicant.holding import APPLICANT, address_of, asking, state_of
+from portal.applicant.holding import APPLICANT, address_of, state_of
 from portal.node import told
 from portal.pages import page
 from portal.sessions.access import form_of, one

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from licenses.v1 import licenses_pb2
-from portal.applicant.asking import Asking, in_parts
+from portal.applicant.asking import Asking, asking, in_parts
 from portal.applicant.pictures import first_page
 from portal.applicant.words import EXPIRED, NOT_YET, STATES
 from portal.pages import page
@@ -41,11 +41,6 @@ _FORMS: Final = {
     "pdf": (licenses_pb2.LICENSE_FORMAT_PDF, "application/pdf"),
     "ofd": (licenses_pb2.LICENSE_FORMAT_OFD, "application/ofd"),
 }
-
-
-def asking(request: Request, person: Person) -> Asking:
-    """The person's questions."""
-    return Asking(person, request.app.state.node.address)
 
 
 async def field_names(request: Request) -> Mapping[str, Mapping[str, tuple[str, str]]]:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from portal.applicant.asking import Asking
+from portal.applicant.asking import asking
 from portal.applicant.holding import field_names
 from portal.applicant.proving import take
 from portal.applicant.results import result_of
@@ -56,7 +56,7 @@ class Seen:
 @_APPLICANT
 async def looked(request: Request, person: Person) -> Response:
     """Who looked: of licenses and of records a page each, the newest first."""
-    ask = Asking(person, request.app.state.node.address)
+    ask = asking(request, person)
     asked = request.query_params
     own = "own" in asked
     accesses, looks, departments, fields = await asyncio.gather(
@@ -116,7 +116,7 @@ async def proof(request: Request, person: Person) -> Response:
     """A file with all records and their proofs, which anybody verifies without the node."""
     await form_of(request, person)
     return Response(
-        await take(Asking(person, request.app.state.node.address)),
+        await take(asking(request, person)),
         media_type="application/zip",
         headers={"Content-Disposition": 'attachment; filename="who-looked.zip"'},
     )

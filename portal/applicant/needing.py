@@ -20,9 +20,9 @@ from starlette.routing import Route
 
 from exchange.v1 import catalog_pb2
 from licenses.v1 import materials_pb2 as pb
-from portal.applicant.asking import NUMBER, PAGE, SECONDS, Asking
+from portal.applicant.asking import NUMBER, PAGE, SECONDS, Asking, asking
 from portal.applicant.forms import REFUSALS, Form
-from portal.applicant.holding import APPLICANT, address_of, asking
+from portal.applicant.holding import APPLICANT, address_of
 from portal.applicant.words import (
     COLLECTIONS,
     CONSENTED,

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from exchange.v1 import catalog_pb2
 from exchange.v1 import corrections_pb2 as pb
-from portal.applicant.asking import NUMBER, PAGE, SECONDS, Asking
+from portal.applicant.asking import NUMBER, PAGE, SECONDS, Asking, asking
 from portal.applicant.forms import REFUSALS, Form
 from portal.applicant.words import CORRECTIONS, FAULTS
 from portal.node import told
@@ -40,7 +40,7 @@ _OPEN: Final = (pb.CORRECTION_STATE_SUBMITTED, pb.CORRECTION_STATE_UNDER_REVIEW)
 @_APPLICANT
 async def mine(request: Request, person: Person) -> Response:
     """What became of my objections."""
-    ask = Asking(person, request.app.state.node.address)
+    ask = asking(request, person)
     found = await told(
         ask.corrections.MyCorrections(
             pb.MyCorrectionsRequest(
@@ -108,7 +108,7 @@ def _steps(made: pb.Correction, lineage: Any) -> list[tuple[str, str, datetime |
 @_APPLICANT
 async def find(request: Request, person: Person) -> Response:
     """Data of departments that may hold a record about the person, by words or the usual ones."""
-    ask = Asking(person, request.app.state.node.address)
+    ask = asking(request, person)
     words = request.query_params.get("words", "").strip()[:100]
     personal = bool(NUMBER.search(words))
     usual = "legal_entity" if citizen_number_problem(person.holder_code) else "population"
@@ -144,7 +144,7 @@ async def ask_what(request: Request, person: Person) -> Response:
 
 
 async def _form(request: Request, person: Person, name: str, form: Form) -> Response:
-    ask = Asking(person, request.app.state.node.address)
+    ask = asking(request, person)
     return page(
         request,
         "applicant/object.html",
@@ -158,7 +158,7 @@ async def _form(request: Request, person: Person, name: str, form: Form) -> Resp
 async def submit(request: Request, person: Person) -> Response:
     """Object."""
     given, name = await form_of(request, person), _resource_name(request)
-    ask = Asking(person, request.app.state.node.address)
+    ask = asking(request, person)
     fault = one(given, "fault")
     known = fault in {word for word, _, _ in FAULTS}
     asked = pb.SubmitCorrectionRequest(
@@ -182,7 +182,7 @@ async def withdraw(request: Request, person: Person) -> Response:
     asked = pb.WithdrawCorrectionRequest(
         name=one(given, "name"), request_id=one(given, "request_id") or str(uuid.uuid4())
     )
-    ask = Asking(person, request.app.state.node.address)
+    ask = asking(request, person)
     await told(ask.corrections.WithdrawCorrection(asked, timeout=SECONDS))
     return RedirectResponse("/my/corrections", 303)
 

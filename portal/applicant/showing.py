@@ -22,14 +22,13 @@ from starlette.routing import Route
 
 from licenses.v1 import licenses_pb2, offline_pb2
 from licenses.v1 import presentations_pb2 as pb
-from portal.applicant.asking import SECONDS, Asking
+from portal.applicant.asking import SECONDS, Asking, asking
 from portal.applicant.delegated import Delegated, delegated
 from portal.applicant.forms import REFUSALS, Form
 from portal.applicant.holding import (
     APPLICANT,
     ONE,
     address_of,
-    asking,
     attachment,
     check_in_force,
     field_names,

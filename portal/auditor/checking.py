@@ -15,8 +15,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from portal.auditor import traffic, verifying
+from portal.auditor.asking import log_of
 from portal.auditor.kinds import KINDS
-from portal.auditor.log import Log
 from portal.auditor.words import OUTCOMES, WORKS
 from portal.auditor.working import works_of
 from portal.pages import language_of, page, sayer
@@ -28,10 +28,6 @@ from runtime.identity import Role
 _AUDITOR = for_roles(Role.AUDITOR)
 _OVERSEERS = for_roles(Role.AUDITOR, Role.ADMINISTRATOR)
 _KEY: Final = 1000
-
-
-def _log(request: Request, person: Person) -> Log:
-    return Log(person, request.app.state.node.address)
 
 
 @_AUDITOR
@@ -58,7 +54,7 @@ async def _ask(
 @_AUDITOR
 async def verify(request: Request, person: Person) -> Response:
     """Records that were chosen, each verified with its proof."""
-    given, log = await form_of(request, person), _log(request, person)
+    given, log = await form_of(request, person), log_of(request, person)
     which, key = one(given, "which"), one(given, "key")[:_KEY]
     try:
         chosen = ", ".join([*given.get("index", []), which])
@@ -89,7 +85,7 @@ async def verify_all(request: Request, person: Person) -> Response:
     if one(given, "act") == "stop":
         works.stop(person, "log")
         return RedirectResponse("/audit/verify", 303)
-    log, key = _log(request, person), one(given, "key")[:_KEY]
+    log, key = log_of(request, person), one(given, "key")[:_KEY]
     held = await log.checkpoint()
     note, used = str(held.checkpoint), key or str(held.verifier_key)
     try:

@@ -6,27 +6,25 @@ anybody verifies without the node.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exchange.v1 import catalog_pb2_grpc
-from portal import actors
+from portal.auditor.asking import catalog_of, log_of, teller
 from portal.auditor.checking import ROUTES as CHECKING
 from portal.auditor.evidence import ROUTES as EVIDENCE
 from portal.auditor.kinds import GROUPS, KINDS
-from portal.auditor.log import Log, Wanted
+from portal.auditor.log import Wanted
 from portal.auditor.receipts import ROUTES as RECEIPTS
 from portal.auditor.words import FACTS
 from portal.auditor.working import works_of
 from portal.catalog import display_names, titles
-from portal.pages import language_of, page, sayer
+from portal.pages import page
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
 from runtime.idcodes import holds_citizen_number
@@ -40,7 +38,7 @@ _TITLED: Final = re.compile(r"departments/[^/]+/(resources|serviceItems)/[^/]+")
 @_AUDITOR
 async def overview(request: Request, person: Person) -> Response:
     """How far the log is, who watches over it, and where to begin."""
-    log = Log(person, request.app.state.node.address)
+    log = log_of(request, person)
     held = await log.checkpoint()
     said: list[str] = [*str(held.checkpoint).splitlines(), "", "", ""]
     return page(
@@ -52,7 +50,7 @@ async def overview(request: Request, person: Person) -> Response:
         checkpoint=held.checkpoint,
         key=held.verifier_key,
         witnesses=[(who, who.cosign_time.ToDatetime(UTC)) for who in await log.witnesses()],
-        departments=await display_names(_catalog(request, person)),
+        departments=await display_names(catalog_of(request, person)),
         groups=GROUPS,
         works={
             kind: works_of(request).of(person, kind) for kind in ("log", "receipts", "evidence")
@@ -72,7 +70,7 @@ async def search(request: Request, person: Person) -> Response:
             name: one(value, name) for value in [await form_of(request, person)] for name in value
         }
     words = {name: asked.get(name, "").strip()[:_WORD] for name in ("kind", "actor", "text")}
-    before, log = asked.get("before", ""), Log(person, request.app.state.node.address)
+    before, log = asked.get("before", ""), log_of(request, person)
     personal = any(map(holds_citizen_number, words.values()))
     found = await log.search(
         # Nobody's number is in the log, and it is not looked for either.
@@ -85,7 +83,7 @@ async def search(request: Request, person: Person) -> Response:
         found=found,
         kinds=KINDS,
         groups=GROUPS,
-        who=await _teller(request, person, [one.actor for one in found.records]),
+        who=await teller(request, person, [one.actor for one in found.records]),
         wanted=dict.fromkeys(words, "") if personal else words,
         personal=personal,
     )
@@ -94,9 +92,9 @@ async def search(request: Request, person: Person) -> Response:
 @_AUDITOR
 async def record(request: Request, person: Person) -> Response:
     """One record, whole."""
-    log = Log(person, request.app.state.node.address)
+    log = log_of(request, person)
     found = await log.record(request.path_params["index"])
-    stub = _catalog(request, person)
+    stub = catalog_of(request, person)
     named = await titles(stub, [value for _, value in found.facts if _TITLED.fullmatch(value)])
     return page(
         request,
@@ -105,14 +103,14 @@ async def record(request: Request, person: Person) -> Response:
         kinds=KINDS,
         facts=FACTS,
         titles={**named, **await display_names(stub)},
-        who=await _teller(request, person, [found.actor]),
+        who=await teller(request, person, [found.actor]),
     )
 
 
 @_AUDITOR
 async def leaf(request: Request, person: Person) -> Response:
     """A record's bytes, as they are hashed."""
-    log = Log(person, request.app.state.node.address)
+    log = log_of(request, person)
     found = await log.record(request.path_params["index"])
     return _file(found.leaf, f"record-{found.index}.json", "application/json")
 
@@ -121,21 +119,8 @@ async def leaf(request: Request, person: Person) -> Response:
 async def proof(request: Request, person: Person) -> Response:
     """The proof that a record is in the log."""
     index = request.path_params["index"]
-    said = await Log(person, request.app.state.node.address).proof(index)
+    said = await log_of(request, person).proof(index)
     return _file(said.encode(), f"record-{index}.tlog-proof", "text/plain; charset=utf-8")
-
-
-def _catalog(request: Request, person: Person) -> Any:
-    return catalog_pb2_grpc.CatalogServiceStub(person.channel(request.app.state.node.address))
-
-
-async def _teller(request: Request, person: Person, systems: Sequence[str]) -> Callable[[str], str]:
-    """What says who acted."""
-    departments, persons = await asyncio.gather(
-        display_names(_catalog(request, person)),
-        actors.persons(person, request.app.state.node.address, systems),
-    )
-    return actors.teller(sayer(language_of(request)), departments, persons)
 
 
 def _file(content: bytes, name: str, kind: str) -> Response:

@@ -10,21 +10,20 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from exchange.v1 import catalog_pb2_grpc
-from portal import actors
 from portal.auditor import comparing
+from portal.auditor.asking import catalog_of, teller
 from portal.auditor.kinds import KINDS
 from portal.auditor.log import Log, Record, read
 from portal.auditor.words import SIDES, WORKS
 from portal.auditor.working import Work, works_of
 from portal.catalog import display_names
-from portal.pages import language_of, page, sayer
+from portal.pages import page
 from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
 from portal.uploads import File, form_with_files
@@ -92,7 +91,9 @@ async def _ask(
         request,
         "auditor/compare.html",
         error=error,
-        departments=sorted((await _titles(request, person)).items(), key=lambda pair: pair[1]),
+        departments=sorted(
+            (await display_names(catalog_of(request, person))).items(), key=lambda pair: pair[1]
+        ),
         typed=said
         or {
             "first": "",
@@ -105,11 +106,6 @@ async def _ask(
     )
 
 
-async def _titles(request: Request, person: Person) -> dict[str, str]:
-    stub: Any = catalog_pb2_grpc.CatalogServiceStub(person.channel(request.app.state.node.address))
-    return await display_names(stub)
-
-
 @_AUDITOR
 async def begin(request: Request, person: Person) -> Response:
     """Begin to compare; in place of what came of an earlier comparison."""
@@ -117,7 +113,7 @@ async def begin(request: Request, person: Person) -> Response:
         request, person, most=MOST_RECEIPTS, each=GREATEST_RECEIPT, together=TOGETHER
     )
     said = {name: form.one(name)[:200] for name in ("first", "second", "since", "until")}
-    titles, works = await _titles(request, person), works_of(request)
+    titles, works = await display_names(catalog_of(request, person)), works_of(request)
     if form.one("act") == "stop":
         works.stop(person, KIND)
         return RedirectResponse("/audit/compare", 303)
@@ -192,16 +188,10 @@ async def result(request: Request, person: Person) -> Response:
     asked = request.query_params.get("from", "")
     begun = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 9 else 0
     lines = about.lines[begun : begun + SHOWN]
-    titles, persons = await asyncio.gather(
-        _titles(request, person),
-        actors.persons(
-            person, request.app.state.node.address, [line.record.actor for line in lines]
-        ),
-    )
     return page(
         request,
         "auditor/compared.html",
-        who=actors.teller(sayer(language_of(request)), titles, persons),
+        who=await teller(request, person, [line.record.actor for line in lines]),
         work=work,
         works=WORKS,
         about=about,

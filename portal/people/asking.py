@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterable
 from typing import Any, Final
 
+from starlette.requests import Request
+
 from accounts.v1 import accounts_pb2 as pb
 from accounts.v1 import accounts_pb2_grpc
 from exchange.v1 import catalog_pb2_grpc, grants_pb2, grants_pb2_grpc
@@ -121,3 +123,8 @@ class Asking:
         """Make a fresh link for an applicant who was identified and cannot sign in any more."""
         asked = pb.ResetApplicantAccountRequest(holder_code=code, request_id=request_id)
         return await told(self._accounts.ResetApplicantAccount(asked, timeout=SECONDS))
+
+
+def asking(request: Request, person: Person) -> Asking:
+    """The person's questions of this portal's node."""
+    return Asking(person, request.app.state.node.address)

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from accounts.v1 import accounts_pb2 as pb
 from portal.node import told
 from portal.pages import page
-from portal.people.asking import Asking
+from portal.people.asking import asking
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError
@@ -56,7 +56,7 @@ async def invite(request: Request, person: Person) -> Response:
     """Make an applicant's account, and show the link once."""
     given = await form_of(request, person)
     code, name = one(given, "code").upper(), one(given, "name")
-    ask = Asking(person, request.app.state.node.address)
+    ask = asking(request, person)
     try:
         made = await ask.invite(code, name, one(given, "request_id"))
     except DomainError as error:
@@ -75,7 +75,7 @@ async def reset(request: Request, person: Person) -> Response:
     """Take away by what an applicant signed in, and show a fresh link once."""
     given = await form_of(request, person)
     code = one(given, "code").upper()
-    ask = Asking(person, request.app.state.node.address)
+    ask = asking(request, person)
     try:
         made = await ask.reset(code, one(given, "request_id"))
     except DomainError as error:

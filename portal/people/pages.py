@@ -17,7 +17,7 @@ from starlette.routing import Route
 from accounts.v1 import accounts_pb2 as pb
 from portal.office.words import ROLES
 from portal.pages import page
-from portal.people.asking import Asking
+from portal.people.asking import asking
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError
@@ -45,14 +45,10 @@ _UNKNOWN: Final = ("amber", "Unknown", "未知")
 _TOLD_IN_FORM: Final = frozenset({"REASON_REQUIRED", "OWN_ACCOUNT", "ACT_ASKED"})
 
 
-def _asking(request: Request, person: Person) -> Asking:
-    return Asking(person, request.app.state.node.address)
-
-
 @_OFFICE
 async def accounts(request: Request, person: Person) -> Response:
     """Accounts of departments."""
-    ask = _asking(request, person)
+    ask = asking(request, person)
     found, waiting, departments = await asyncio.gather(
         ask.accounts(request.query_params.get("after", "")), ask.acts(size=1), ask.departments()
     )
@@ -81,7 +77,7 @@ async def _disabling(
     return page(
         request,
         "people/disable.html",
-        held=await _asking(request, person).account(name),
+        held=await asking(request, person).account(name),
         roles=ROLES,
         error=error,
         reason=reason,
@@ -94,7 +90,7 @@ async def disable(request: Request, person: Person) -> Response:
     given = await form_of(request, person)
     name, reason = f"accounts/{request.path_params['account']}", one(given, "reason")
     try:
-        await _asking(request, person).disable(name, reason)
+        await asking(request, person).disable(name, reason)
     except DomainError as error:
         if error.reason not in _TOLD_IN_FORM:
             raise
@@ -105,7 +101,7 @@ async def disable(request: Request, person: Person) -> Response:
 @_OFFICE
 async def acts(request: Request, person: Person) -> Response:
     """Acts that wait for a second person; with `all=1` those of before, too."""
-    ask, everything = _asking(request, person), "all" in request.query_params
+    ask, everything = asking(request, person), "all" in request.query_params
     found, departments = await asyncio.gather(
         ask.acts(decided=everything, token=request.query_params.get("after", "")),
         ask.departments(),
@@ -129,7 +125,7 @@ async def one_act(request: Request, person: Person) -> Response:
 
 
 async def _act(request: Request, person: Person, error: DomainError | None = None) -> Response:
-    ask = _asking(request, person)
+    ask = asking(request, person)
     held, departments = await asyncio.gather(
         ask.act(f"acts/{request.path_params['act']}"), ask.departments()
     )
@@ -149,7 +145,7 @@ async def _act(request: Request, person: Person, error: DomainError | None = Non
 async def confirm(request: Request, person: Person) -> Response:
     """Confirm an act: it is done."""
     await form_of(request, person)
-    ask, name = _asking(request, person), f"acts/{request.path_params['act']}"
+    ask, name = asking(request, person), f"acts/{request.path_params['act']}"
     try:
         await ask.confirm(await ask.act(name))
     except DomainError as error:
@@ -163,7 +159,7 @@ async def confirm(request: Request, person: Person) -> Response:
 async def decline(request: Request, person: Person) -> Response:
     """Decline an act, or take it back."""
     await form_of(request, person)
-    await _asking(request, person).decline(f"acts/{request.path_params['act']}")
+    await asking(request, person).decline(f"acts/{request.path_params['act']}")
     return RedirectResponse("/office/acts?all=1", 303)
 
 
