@@ -134,6 +134,8 @@ def holder_code_problem(kind: HolderCodeType, code: str) -> str | None:
     """What is wrong with a holder's code, in words without the code; None if good."""
     if kind is HolderCodeType.CITIZEN_NUMBER:
         problem = idcodes.citizen_number_problem(code)
+        if problem and credit_code_problem(code) is None:
+            return "the credit code of a company or another body, and not the number of a person"
         return f"{problem}; {_TAKEN}" if problem and len(code) != 18 else problem
     return credit_code_problem(code)
 

@@ -170,6 +170,12 @@ def test_who_sends_the_number_of_another_document_is_told_which_are_taken(code: 
     assert code not in wrong.description
 
 
+def test_who_sends_a_company_s_code_for_a_person_is_told_so() -> None:
+    with pytest.raises(InvalidArgument) as told:
+        validated(an_order(holder_code=ISSUER.credit_code))
+    assert "not the number of a person" in told.value.violations[0].description
+
+
 def test_a_repr_tells_nothing_of_the_holder() -> None:
     shown = repr(a_license()) + repr(an_order())
     assert "赵示例" not in shown
