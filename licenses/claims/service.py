@@ -46,7 +46,7 @@ class Claims:
 
     def doubled(self, work: UnitOfWork, made: TypeVersion) -> int:
         """How many values, or holders, stand on several licenses against a version's rules."""
-        if not _has_rules(made.type):
+        if not (_has_rules(made.type) or store.is_kept(work.session, made.type.id)):
             return 0
         store.keep(work.session, made.type, made.version, self._index)
         return store.doubled(work.session, made.type.id, china_date(self._clock.now()))

@@ -8,12 +8,11 @@
    gone (`licenses.store.move`), in the transaction of the change of state.
 4. What several had before there was a rule stays theirs: a version keeps what the one before it
    had, beside whoever had it then. To anybody else it is refused until the last of them ended.
-5. The claims of a type are made anew, of what is in force, when its rules or the key are others.
+5. The claims of a type are made anew, of what is in force, when its version or the key is another.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from licenses.holder_index import HolderIndex
 from licenses.model import License, LicenseState
 from licenses.store import LicenseRow, Table, license_of
 from licenses.types.model import LicenseType
+from runtime.errors import Aborted
 
 _LIVE = (LicenseState.ISSUING.value, LicenseState.ACTIVE.value, LicenseState.SUSPENDED.value)
 _PAGE = 500
@@ -49,7 +49,7 @@ class ClaimRow(Table, table=True):
 
 
 class RuleRow(Table, table=True):
-    """By which version of a type, which of its rules and which key its claims were made."""
+    """By which version of a type, and which key, its claims were made."""
 
     __tablename__ = "license_claim_rule"
 
@@ -134,11 +134,19 @@ def _meet(row: ClaimRow, first: str, last: str) -> bool:
 
 
 def keep(session: Session, kind: LicenseType, version: int, index: HolderIndex) -> None:
-    """Make the claims of a type anew where they were made by other rules (rule 5)."""
-    rules = "\n".join((kind.only_one, *sorted(kind.unique)))
-    fingerprint = hashlib.sha256(index.fingerprint + rules.encode()).digest()[:16]
-    rule = session.get(RuleRow, kind.id)
-    if rule is not None and (rule.type_version > version or rule.fingerprint == fingerprint):
+    """Make the claims of a type anew where they were made by another version or key (rule 5).
+
+    Holds the rule until the transaction ends: a version that is put meanwhile waits. Raises Aborted
+    where a later version was put since this one was read.
+    """
+    rule = session.get(RuleRow, kind.id, with_for_update={"read": True})
+    if rule is not None and rule.type_version > version:
+        raise Aborted(
+            "the license type was changed at the same moment: repeat the request",
+            reason="TYPE_CHANGED",
+            message_zh="证照类型刚刚变更：请重试",
+        )
+    if rule is not None and (rule.type_version, rule.fingerprint) == (version, index.fingerprint):
         return
     session.execute(sa.delete(ClaimRow).where(col(ClaimRow.type_id) == kind.id))
     places: Counter[tuple[str, bytes]] = Counter()
@@ -162,10 +170,15 @@ def keep(session: Session, kind: LicenseType, version: int, index: HolderIndex) 
         if rows:
             session.execute(sa.insert(ClaimRow), rows)
     if rule is None:
-        rule = RuleRow(type_id=kind.id, type_version=version, fingerprint=fingerprint)
+        rule = RuleRow(type_id=kind.id, type_version=version, fingerprint=index.fingerprint)
         session.add(rule)
-    rule.type_version, rule.fingerprint = version, fingerprint
+    rule.type_version, rule.fingerprint = version, index.fingerprint
     session.flush()
+
+
+def is_kept(session: Session, type_id: str) -> bool:
+    """Whether there are claims of a type, by any of its versions."""
+    return session.get(RuleRow, type_id) is not None
 
 
 def _live(session: Session, type_id: str) -> Iterator[list[License]]:

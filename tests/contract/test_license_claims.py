@@ -41,10 +41,16 @@ def a_card(number: int, *holders: int, **changes: object) -> License:
     return a_license(number, holders=people, **ending)
 
 
-def add(database: Database, license_: License, kind: LicenseType = ONE, today: str = TODAY) -> str:
+def add(
+    database: Database,
+    license_: License,
+    kind: LicenseType = ONE,
+    today: str = TODAY,
+    version: int = 1,
+) -> str:
     """What is taken already; where nothing is, the license is there with its claims."""
     with database.unit_of_work() as work:
-        claims.keep(work.session, kind, 1, INDEX)
+        claims.keep(work.session, kind, version, INDEX)
         wanted = claims_of(kind, license_.holders, license_.metadata)
         held = store.license_by_id(work.session, license_.predecessor)
         before = claims.Before.of(kind, held) if held else None
@@ -170,6 +176,17 @@ def test_what_was_in_force_before_a_type_had_the_rule_is_found(database: Databas
         claims.keep(work.session, ONE, 1, other)
         wanted = claims_of(ONE, a_card(8, 1).holders, {})
         assert claims.take(work.session, a_card(8, 1), wanted, other, TODAY) == "holder"
+
+
+def test_what_was_issued_while_there_was_no_rule_is_found_when_it_comes_back(
+    database: Database,
+) -> None:
+    assert add(database, a_card(1, 1)) == ""
+    assert add(database, a_card(2, 2), a_type(), version=2) == ""
+    assert add(database, a_card(3, 2), version=3) == "holder"
+    assert add(database, a_card(3, 3), version=3) == ""
+    with pytest.raises(Aborted):  # by a version that was read before another was put
+        add(database, a_card(4, 9), version=2)
 
 
 def test_a_version_takes_no_value_that_another_got_meanwhile(database: Database) -> None:
