@@ -1,8 +1,9 @@
 """Verifying a license (核验) however it comes.
 
 1. A code is `presentations.service`'s. A QR code is verified as it would be offline, and then as
-   the presentation it stands for is, by the live state. A file is verified by its seal, by being
-   *the* file that was issued, and by the live state. An identifier with fields is compared.
+   the presentation it stands for is, by the live state: it says what was chosen and no more. A file
+   is verified by its seal, by being *the* file that was issued, and by the live state. An
+   identifier with fields is compared.
 2. That a seal is good says who sealed a file, and not that they may issue what it says: whoever has
    a seal on this node can seal a face of their own making. So an original has to have the digest
    that stands in its license's row, an endorsed copy has to be in the table of copies, and of a
@@ -300,7 +301,10 @@ class Verifying:
             delegation_open=is_open,
             now=now,
         )
-        return [("presentation", refusal)]
+        # Who has the presenting key alone could sign other values, or more than was chosen.
+        chosen = {key: license_.metadata.get(key) for key in presentation.fields}
+        same = None if code.fields == chosen else Refusal.METADATA_CHANGED
+        return [("presentation", refusal), ("metadata_unchanged", same)]
 
     def _issued(self, data: bytes, said: Seen) -> tuple[License | None, EndorsedCopy | None]:
         """The license a file is of: by its identifier, or by where a credential's status stands.

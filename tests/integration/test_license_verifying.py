@@ -17,7 +17,7 @@ from sd_jwt.holder import SDJWTHolder
 
 from licenses.carried import carried_metadata
 from licenses.model import LicenseFormat
-from licenses.offline.coding import base45, from_base45
+from licenses.offline.coding import base45, from_base45, read_code, write_code
 from licenses.pages.model import Document
 from licenses.pages.ofd import write_ofd
 from licenses.pages.ofd_reader import read_ofd
@@ -273,6 +273,22 @@ async def test_what_is_sealed_and_no_license_is_named(node: LicenseNode) -> None
         ({**said, "CZZT": "钱示例"}, "METADATA_CHANGED"),
     ):
         assert await told(node, document=await sealed(node, data, metadata)) == reason
+
+
+async def test_what_a_code_says_beyond_what_was_presented_passes_nowhere_online(
+    node: LicenseNode,
+) -> None:
+    """Who has the presenting key alone signs what they like; online it is compared."""
+    license_ = await issue(node)
+    keys = node.licenses.presenting_keys
+    good = read_code((await shown(node, license_.name)).text, keys.trusted())
+    assert await told(node, qr=write_code(good, keys)) == "PASSED"
+    more = {**good.fields, "KZ_DJLX": license_.metadata["KZ_DJLX"]}
+    for fields in ({"CZZT": "钱示例"}, more, {}):
+        forged = write_code(replace(good, fields=fields), keys)
+        answer = await verified(node, qr=forged)
+        assert answer.verdict.sub_indication == "METADATA_CHANGED"
+        assert not answer.fields
 
 
 async def test_a_foreign_code_is_named_online(node: LicenseNode) -> None:
