@@ -175,6 +175,10 @@ class Log:
         return await told(self._stub.ListEntries(asked, timeout=SECONDS))
 
 
+#: What a leaf commits to: for all who were told all of it, and for who asked.
+_COMMITTED: Final = ("commitments", "asked")
+
+
 def read(index: int, leaf: bytes) -> Record:
     """What a leaf says; one that is not a record of ours says nothing but its bytes."""
     try:
@@ -186,7 +190,7 @@ def read(index: int, leaf: bytes) -> Record:
     facts = tuple(
         (key, _text(value))
         for key, value in body.items()
-        if key not in ("v", "kind", "actor", "time", "commitments")
+        if key not in ("v", "kind", "actor", "time", *_COMMITTED)
     )
     return Record(
         index=index,
@@ -195,7 +199,7 @@ def read(index: int, leaf: bytes) -> Record:
         actor=str(body.get("actor", "")),
         time=_time(str(body.get("time", ""))),
         facts=facts,
-        commitments=tuple(sorted(body.get("commitments") or ())),
+        commitments=tuple(sorted({str(one) for key in _COMMITTED for one in body.get(key) or ()})),
     )
 
 

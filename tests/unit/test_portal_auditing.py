@@ -98,6 +98,16 @@ def test_what_passed_between_two_names_both():
     assert not comparing.is_between(replace(record, kind="person_signed_in"), HOUSING, CIVIL)
 
 
+def test_what_is_committed_to_for_who_asked_is_no_fact() -> None:
+    made = make_record(
+        "license_verified", at=datetime.now(UTC), actor="departments/bank/systems/main",
+        facts={"result": "PASSED"}, commitments={"license": b"x"}, asked={"purpose": b"y"},
+    )  # fmt: skip
+    record = read(0, made.leaf)
+    assert record.facts == (("result", "PASSED"),)
+    assert record.commitments == ("license", "purpose", "salt")
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [("3", [3]), ("3, 5，5、7", [3, 5, 7]), ("2-4 9", [2, 3, 4, 9])],
