@@ -35,7 +35,8 @@ _AXE: Final = Axe()
 #: Only what is wrong is asked for: to tell of all that is right takes longer than to find it.
 _RUN_AXE: Final = """async () =>
   (await axe.run(document, {resultTypes: ["violations"]})).violations"""
-#: Where pictures of the pages are kept, for people to look at.
+#: Where pictures of the pages are kept, for people to look at: if they ask for them, since to take
+#: one takes longer than to open the page.
 PICTURES: Final = Path(os.environ.get("TONGBAN_PICTURES", "build/pictures"))
 
 
@@ -159,6 +160,7 @@ def overflow(page: Page) -> int:
 
 
 def keep_picture(page: Page, name: str) -> None:
-    """A picture of the whole page, for people to look at."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    """A picture of the whole page, for people to look at, where TONGBAN_PICTURES names a folder."""
+    if "TONGBAN_PICTURES" in os.environ:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=PICTURES / f"{name}.png", full_page=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 import click
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from tests.builders import commands
 from tongban import __version__
@@ -41,11 +40,16 @@ def groups(group: click.Group, path: tuple[str, ...] = ()):
             yield from groups(command, (*path, name))
 
 
-@pytest.mark.parametrize("path", list(groups(typer.main.get_command(app))), ids=" ".join)
-def test_every_group_shows_an_example_of_its_own(path):
-    said = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "200"})
-    assert said.exit_code == 0
-    assert f"Example: {' '.join(('tongban', *path))} " in said.output
+COMMAND = typer.main.get_command(app)
+
+
+@pytest.mark.parametrize("path", list(groups(COMMAND)), ids=" ".join)
+def test_every_group_shows_an_example_of_its_own(path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        COMMAND([*path, "--help"], prog_name="tongban")
+    assert ended.value.code == 0
+    assert f"Example: {' '.join(('tongban', *path))} " in capsys.readouterr().out
 
 
 def test_the_version_is_that_of_the_project():

@@ -20,7 +20,7 @@ from tests.builders.ofd import plain_ofd
 from tests.builders.seal_node import seal_request, start
 from tests.builders.seal_pki import pki
 from tongban.demonstration.stage import Stage
-from tongban.main import app
+from tongban.main import application
 from tongban.trust_folder import TrustFolder
 
 NAME = "authorities/shifan-city"
@@ -38,7 +38,8 @@ class Said:
 
 def run(*arguments: object, language: str = "en") -> Said:
     """A command in this process: there are many."""
-    told = CliRunner().invoke(app, list(map(str, arguments)), env={"TONGBAN_LANG": language})
+    words = list(map(str, arguments))
+    told = CliRunner().invoke(application(words[0]), words, env={"TONGBAN_LANG": language})
     return Said(told.exit_code, told.stdout, told.stderr)
 
 

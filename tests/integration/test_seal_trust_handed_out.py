@@ -31,7 +31,7 @@ from tests.builders.seal_node import (
     settings_in,
 )
 from tests.builders.tsa import Authority, authority
-from tongban.main import app
+from tongban.main import application
 from tongban.verdicts import TrustFolder
 
 CASES = [
@@ -98,7 +98,7 @@ async def test_what_is_handed_out_verifies_what_was_stamped(tsa: Authority, tmp_
             path = tmp_path / f"{number}.{kind}"
             path.write_bytes(sealed.document)
             said = CliRunner().invoke(
-                app, ["seal", "verify", str(path), "--trust", str(folder.path)]
+                application("seal"), ["seal", "verify", str(path), "--trust", str(folder.path)]
             )
             assert said.exit_code == 0, said.output
 

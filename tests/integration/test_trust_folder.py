@@ -22,7 +22,7 @@ from seal.v1 import seal_pb2, trust_pb2
 from tests.builders.ocsp import addresses, http_server
 from tests.builders.ofd import plain_ofd, seal_ofd, world
 from tests.builders.seal_pki import BEGIN, END, NOON, Holder, issue, pki
-from tongban.main import app
+from tongban.main import application
 from tongban.trust_folder import LIST, TrustFolder
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/trust-list.schema.json").read_text())
@@ -234,7 +234,7 @@ def test_noise_is_refused(noise):
 
 
 def fetch(*arguments: object):
-    return CliRunner().invoke(app, ["seal", "fetch", *map(str, arguments)])
+    return CliRunner().invoke(application("seal"), ["seal", "fetch", *map(str, arguments)])
 
 
 def test_the_command_fills_a_folder_that_then_verifies_offline(tmp_path):

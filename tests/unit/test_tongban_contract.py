@@ -10,7 +10,7 @@ from exchange.grants.contracts import contract_note
 from exchange.grants.model import Grant
 from runtime.signing import LogKey
 from tests.builders import grants as build
-from tongban.main import app
+from tongban.main import application
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def key(tmp_path: Path) -> LogKey:
 def check(folder: Path, note: str) -> tuple[int, dict]:
     (folder / "contract.txt").write_text(note, encoding="utf-8")
     told = CliRunner().invoke(
-        app,
+        application("grants"),
         [
             "grants", "check", str(folder / "contract.txt"), "--key", str(folder / "key.txt"),
             "--json",
