@@ -35,8 +35,9 @@ NOT_SHARED: Shared = {}
 _CLOSING = frozenset(
     "·•‧、。,.;:!?)]}》〉」』】〕〗”’…—%‰℃々"
     "\uff0c\uff0e\uff1b\uff1a\uff01\uff1f\uff09\uff3d\uff5d\uff05"  # full-width forms
+    "»›\u060c\u061b\u061f"  # of Uyghur and Kazakh
 )
-_OPENING = frozenset("([{《〈「『【〔〖“‘¥$\uff08\uff3b\uff5b\uffe5")
+_OPENING = frozenset("([{《〈「『【〔〖“‘¥$«‹\uff08\uff3b\uff5b\uffe5")
 # A space, and the dot that ends a syllable of Tibetan.
 _BREAKS_AFTER = " \u0f0b"
 # Baseline below the top of a line, in ems: puts Chinese in the optical middle of its line.

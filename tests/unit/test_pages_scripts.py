@@ -124,6 +124,17 @@ def test_brackets_and_numbers_stand_where_they_are_read(text: str, seen: str, tu
     )
 
 
+def test_no_line_begins_or_ends_with_what_stands_at_a_word() -> None:
+    for length in range(20, 60):
+        text = f"«{ABC}»\u060c {ABC}\u061b «{ABC}» {ABC}\u061f " * 3
+        rows: dict[float, str] = {}
+        for item in xs(text, (10, 10, length, 200), 40):
+            rows[item.y] = rows.get(item.y, "") + item.text
+        for row in rows.values():
+            assert not row.strip().endswith("«")
+            assert not row.startswith(("»", "\u060c", "\u061b", "\u061f"))
+
+
 def test_a_bracket_is_known_by_its_other_one_on_another_line() -> None:
     items = xs(f"{ABC} ({ABC} 12 {ABC} {ABC} {ABC}) {ABC}", (10, 10, 24, 60), 9)
     rows = sorted({item.y for item in items})
