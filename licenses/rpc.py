@@ -21,6 +21,7 @@ from licenses.model import Act, License
 from licenses.neighbours import Neighbours
 from licenses.reading import Reading, check_own_department
 from licenses.succession import Successions, Wish
+from licenses.types.model import LicenseType
 from licenses.types.rpc import to_type
 from licenses.types.service import Types
 from licenses.v1 import licenses_pb2 as pb
@@ -145,6 +146,7 @@ class LicenseRpc:
 
         def run() -> pb.PutLicenseTypeResponse:
             authority = self._neighbours.issuer(principal.department)
+            kind = self._types.check(request.toml, request.template_toml)
             with self._database.unit_of_work() as work:
                 return work.once(
                     principal.system,
@@ -152,7 +154,7 @@ class LicenseRpc:
                     request,
                     request.request_id,
                     pb.PutLicenseTypeResponse,
-                    lambda: self._put(work, request, authority.credit_code, principal),
+                    lambda: self._put(work, kind, request, authority.credit_code, principal),
                 )
 
         return await run_in(self._threads, run)
@@ -160,12 +162,14 @@ class LicenseRpc:
     def _put(
         self,
         work: UnitOfWork,
+        kind: LicenseType,
         request: pb.PutLicenseTypeRequest,
         credit_code: str,
         principal: Principal,
     ) -> pb.PutLicenseTypeResponse:
         made = self._types.put(
             work,
+            kind,
             request.toml,
             request.template_toml,
             etag=request.etag,

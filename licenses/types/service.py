@@ -112,9 +112,14 @@ class Types:
         with self._database.reading() as session:
             return store.versions(session, wanted, after=after, size=size)
 
+    def check(self, text: str, template_text: str) -> LicenseType:
+        """A type that may be put: its page is drawn, which takes a while. Raises as `checked`."""
+        return checked(text, template_text)
+
     def put(
         self,
         work: UnitOfWork,
+        kind: LicenseType,
         text: str,
         template_text: str,
         *,
@@ -124,11 +129,10 @@ class Types:
     ) -> TypeVersion:
         """A new type, or the next version of one; `credit_code` is the caller's department's.
 
-        `etag` is the newest version's, "" for a new type. Raises InvalidArgument (BAD_LICENSE_TYPE,
-        and the template's), PermissionDenied (NOT_DEFINING_AUTHORITY), AlreadyExists
+        `kind`: what `check` answered. `etag` is the newest version's, "" for a new type. Raises
+        PermissionDenied (NOT_DEFINING_AUTHORITY), AlreadyExists
         (TYPE_CODE_TAKEN), Aborted (ETAG_MISMATCH) and FailedPrecondition (TYPE_CODE_FIXED).
         """
-        kind = checked(text, template_text)
         if kind.authority_code != credit_code:
             raise PermissionDenied(
                 "only the authority whose credit code begins the type's code may put it",
