@@ -205,10 +205,14 @@ def _check_holders(before: License, kind: LicenseType, act: Act, wish: Wish) -> 
 
 
 def _check_same_persons(began: License, wish: Wish) -> None:
-    """However often it is corrected, a license stays with the person it began with."""
-    names = {one.name for one in began.holders}
-    codes = {one.code for one in began.holders}
-    if any(name not in names and code not in codes for name, code in wish.holders):
+    """However often it is corrected, a license stays with the persons it began with."""
+    left, others = list(began.holders), []
+    for name, code in wish.holders:
+        same = [one for one in left if one.code == code]
+        left = [one for one in left if one not in same]
+        others += [] if same else [name]
+    names = [one.name for one in left]
+    if any(others.count(name) > names.count(name) for name in others):
         raise InvalidArgument(
             "corrections change the name or the number of a holder, and not both, neither at once "
             "nor one after the other: that would be another holder, to whom a license is "

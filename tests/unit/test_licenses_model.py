@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -12,6 +13,7 @@ import pytest
 from licenses.identifiers import LicenseIdentifier
 from licenses.metadata import metadata_of, page_values
 from licenses.model import TRANSITIONS, Act, LicenseState, decide_transition, is_expired
+from licenses.succession import Wish, _check_same_persons
 from licenses.terms import last_day
 from licenses.texts import check_no_name, check_text
 from licenses.types.model import FieldKind, LicenseField, Validity
@@ -22,6 +24,7 @@ from tests.builders.licenses import (
     NOW,
     SEAL,
     a_license,
+    a_person,
     a_type,
     an_order,
     citizen_number,
@@ -174,6 +177,28 @@ def test_who_sends_a_company_s_code_for_a_person_is_told_so() -> None:
     with pytest.raises(InvalidArgument) as told:
         validated(an_order(holder_code=ISSUER.credit_code))
     assert "not the number of a person" in told.value.violations[0].description
+
+
+ONE, TWO, THREE = (citizen_number(serial) for serial in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("holders", "is_good"),
+    [
+        ([("甲示例", ONE), ("乙示例", TWO)], True),
+        ([("甲示范", ONE), ("乙示例", THREE)], True),  # a name of one, a number of the other
+        ([("乙示例", TWO), ("甲示例", ONE)], True),
+        ([("甲示例", ONE), ("丙示例", THREE)], False),
+        ([("甲示例", ONE), ("乙示例", TWO), ("甲示例", THREE)], False),  # who has the same name
+        ([("甲示例", ONE), ("甲示例", THREE)], False),
+    ],
+)
+def test_a_correction_leaves_each_holder_who_they_are(
+    holders: list[tuple[str, str]], is_good: bool
+) -> None:
+    began = a_license(holders=(a_person("甲示例", ONE), a_person("乙示例", TWO)))
+    with nullcontext() if is_good else pytest.raises(InvalidArgument, match="another holder"):
+        _check_same_persons(began, Wish(holders=holders))
 
 
 def test_a_repr_tells_nothing_of_the_holder() -> None:
