@@ -32,7 +32,7 @@ import structlog
 MOST: Final = 4
 #: Calls that met another within so many seconds: then a worker is worth its start.
 CROWD: Final = 100
-CROWD_SECONDS: Final = 10.0
+CROWD_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 60.0
 #: How long a caller waits for a worker that is at work: shorter than most work takes.
 WAIT_SECONDS: Final = 0.03
