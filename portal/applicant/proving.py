@@ -184,12 +184,14 @@ def _readme(taken: Taken) -> str:
             f"{len(taken.looks)} looks at licenses; records are whole up to {taken.until}.",
         ),
         (
-            "records-*.json（部门查询）和 licenses-*.json（他人查看证照）可用“核验文件”页面或 "
-            "tongban audit verify 核验：每条记录附有日志的包含证明。looks.json 另列用途等说明。",
-            "Verify records-*.json (questions of departments) and licenses-*.json (looks at "
-            "licenses by others) on the page “Verify a document” or by `tongban audit verify`: "
-            "each record has its proof of inclusion in the log. looks.json adds purposes and the "
-            "like.",
+            "将本压缩包放到“核验”页面即可核验；或解压后用 tongban audit verify 逐个核验 "
+            "records-*.json（部门查询）和 licenses-*.json（他人查看证照）：每条记录附有日志的"
+            "包含证明。looks.json 另列用途等说明，不作为证明。文件含有您的证件号码，请谨慎转交。",
+            "Verify this package on the page “Verify”, or unpacked by `tongban audit verify`: "
+            "records-*.json (questions of departments) and licenses-*.json (looks at licenses by "
+            "others) have each record's proof of inclusion in the log. looks.json adds purposes "
+            "and the like, and proves nothing. The files hold your number: mind whom you give "
+            "them to.",
         ),
         (
             f"另有 {taken.unproved} 条刚刚发生，日志尚未收录，未列入：请稍后重新下载。",

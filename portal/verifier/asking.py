@@ -72,10 +72,13 @@ class Asking:
             self._names = (time.monotonic(), known)
         return known
 
+    async def departments(self) -> Mapping[str, str]:
+        """What people call departments."""
+        return await display_names(self._node.stub(catalog_pb2_grpc.CatalogServiceStub))
+
     async def title(self, department: str) -> str:
-        """What people call a department."""
-        names = await display_names(self._node.stub(catalog_pb2_grpc.CatalogServiceStub))
-        return names.get(department, department)
+        """The same of one."""
+        return (await self.departments()).get(department, department)
 
     async def trust(self) -> tuple[offline_pb2.GetPresentingTrustResponse, list[bytes], str]:
         """What verifies offline: the presenting trust list, the status lists, the log's key."""

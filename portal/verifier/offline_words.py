@@ -90,8 +90,8 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "这不是离线二维码。26 位亮证码请在线核验。",
     ),
     "not_a_record": (
-        "The file is no receipt, proof or list of accesses of Tongban.",
-        "该文件不是通办的回执、日志证明或数据使用记录，或内容已损坏。",
+        "The file is no receipt, proof or list of accesses of Tongban. Unpack a ZIP first.",
+        "该文件不是通办的回执、日志证明或数据使用记录，或内容已损坏；压缩包请先解压。",
     ),
     "differs": ("It does not agree with the log.", "与日志不符。"),
     "not_compared_holder": ("No card was compared.", "未与身份证件比对。"),

@@ -25,6 +25,13 @@ from portal.node import PART, NodeLink
 from portal.pages import language_of, page, picture
 from portal.verifier.asking import GREATEST_LICENSE, Asking, is_offline
 from portal.verifier.coded import answer_to_code, with_license
+from portal.verifier.downloads import (
+    GREATEST_DOWNLOAD,
+    ZIP,
+    not_verifiable,
+    records_of,
+    together,
+)
 from portal.verifier.limits import Visitors
 from portal.verifier.model import Answer, Light, answer_of
 from portal.verifier.offline import OfflinePages
@@ -116,8 +123,14 @@ async def judge_file(request: Request) -> Response:
             )
         english = language_of(request) == "en"
         if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-            found = await room.asking.record(await document.read(GREATEST_RECORD + 1))
-            answer = answer_to_record(found, english=english)
+            records = [(name, await document.read(GREATEST_RECORD + 1))]
+        elif head.startswith(ZIP) and size <= GREATEST_DOWNLOAD:
+            records = await asyncio.to_thread(records_of, document.file, GREATEST_RECORD)
+            await document.seek(0)
+        else:
+            records = []
+        if records:
+            answer = await _recorded(room, records, english=english)
             return _answered(request, answer, kind="record", name=name, size=size)
         answer, shown = await _judged(
             room, document, purpose, room.visitors.word(address), english=english
@@ -157,12 +170,24 @@ async def offline(request: Request) -> Response:
     return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
 
+async def _recorded(room: Verifying, records: list[tuple[str, bytes]], *, english: bool) -> Answer:
+    """What proofs of the log are worth: of one file, or of all in a download."""
+    departments = await room.asking.departments()
+    answers = []
+    for name, data in records:
+        found = await room.asking.record(data)
+        answers.append((name, answer_to_record(found, departments, english=english)))
+    return answers[0][1] if len(answers) == 1 else together(answers)
+
+
 async def _judged(
     room: Verifying, document: UploadFile, purpose: str, visitor: str, *, english: bool
 ) -> tuple[Answer, Shown]:
     """Seal, picture, and where it is a license of this node, what that is worth now."""
     size = document.size or 0
     verdict = await room.node.verify_document(size, _parts(document))
+    if verdict.reason == "DOCUMENT_FORMAT":
+        raise not_verifiable()
     answer = answer_of(verdict)
     if size > GREATEST_DRAWN:
         return answer, Shown(reason="PICTURE_NONE")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from exchange.v1 import audit_pb2
+from portal.pages import shown_time
 from portal.verifier.model import Answer, CheckSeen, Light, Row, Told
+from runtime.identity import APPLICANTS
 
 _NOTHING: Final = Told(en="", zh="")
 _LIGHTS: Final[Mapping[int, Light]] = {
@@ -60,16 +63,34 @@ _KINDS: Final[Mapping[str, Told]] = {
     "verify": Told(en="claims were checked", zh="核查信息"),
     "batch_query": Told(en="records were asked for", zh="批量查询"),
     "license_issued": Told(en="a license was issued", zh="签发证照"),
+    "spatial_query": Told(en="records were asked for by place", zh="按位置查询"),
+    "export": Told(en="records were exported", zh="批量导出"),
+    "changes_delivered": Told(en="a change was delivered", zh="推送数据变更"),
+    "license_presented": Told(en="a code to show a license was made", zh="生成亮证码"),
+    "presentation_ended": Told(en="a presentation was ended", zh="结束亮证"),
+    "license_document_read": Told(en="a license's document was opened", zh="查阅证照文件"),
+    "held_licenses_listed": Told(en="a holder's licenses were listed", zh="查看证照列表"),
+    "license_copied": Told(en="an endorsed copy was made", zh="制作加注件"),
+    "license_copy_read": Told(en="an endorsed copy was opened", zh="查阅加注件"),
+    "license_delegated": Told(en="a license was delegated", zh="设立委托"),
+    "delegation_ended": Told(en="a delegation was ended", zh="终止委托"),
+    "materials_collected": Told(en="materials were collected", zh="收集办事材料"),
     "license_verified": Told(en="a license was verified", zh="核验证照"),
     "presentation_verified": Told(en="a presented license was verified", zh="核验亮证"),
     "document_sealed": Told(en="a document was sealed", zh="文件签章"),
     "published": Told(en="records were published", zh="发布数据"),
 }
+_APPLICANT: Final = Told(en="An applicant", zh="申请人")
 _MOST_SHOWN: Final = 20
 
 
-def answer_to_record(found: audit_pb2.VerifySavedRecordResponse, *, english: bool) -> Answer:
-    """The answer to a file of the log."""
+def answer_to_record(
+    found: audit_pb2.VerifySavedRecordResponse,
+    departments: Mapping[str, str],
+    *,
+    english: bool,
+) -> Answer:
+    """The answer to a file of the log; `departments`: what people call them."""
     checks = tuple(map(_check, found.checks))
     lights = {one.light for one in checks}
     light = next((one for one in (Light.RED, Light.AMBER) if one in lights), Light.GREEN)
@@ -85,7 +106,7 @@ def answer_to_record(found: audit_pb2.VerifySavedRecordResponse, *, english: boo
         sub_indication="",
         document_format=form.en if english else form.zh,
         checks=checks,
-        facts=_facts(found.leaves, english=english),
+        facts=_facts(found.leaves, departments, english=english),
     )
 
 
@@ -108,7 +129,9 @@ def _light(one: audit_pb2.RecordCheck) -> Light:
     return _LIGHTS.get(one.outcome, Light.AMBER)
 
 
-def _facts(leaves: Sequence[bytes], *, english: bool) -> tuple[Row, ...]:
+def _facts(
+    leaves: Sequence[bytes], departments: Mapping[str, str], *, english: bool
+) -> tuple[Row, ...]:
     """What the records say happened: they hold no personal data."""
     rows = []
     for leaf in leaves[:_MOST_SHOWN]:
@@ -121,8 +144,21 @@ def _facts(leaves: Sequence[bytes], *, english: bool) -> tuple[Row, ...]:
         kind, time, actor = (str(said.get(key, "")) for key in ("kind", "time", "actor"))
         known = _KINDS.get(kind, Told(en=kind, zh=kind))
         what = known.en if english else known.zh
-        rows.append(Row(name=Told(en=time[:19], zh=time[:19]), value=f"{what} · {actor}"))
+        department = actor.partition("/systems/")[0]
+        who = _APPLICANT.en if english else _APPLICANT.zh
+        if department != APPLICANTS:
+            who = departments.get(department, actor)
+        at = _shown(time)
+        rows.append(Row(name=Told(en=at, zh=at), value=f"{who} · {what}"))
     if len(leaves) > _MOST_SHOWN:
         more = str(len(leaves) - _MOST_SHOWN)
         rows.append(Row(name=Told(en="More records", zh="其余记录"), value=more))
     return tuple(rows)
+
+
+def _shown(time: str) -> str:
+    """A record's time, in China's; as it stands there where it is none."""
+    try:
+        return shown_time(datetime.fromisoformat(time))
+    except ValueError:
+        return time[:19]

@@ -417,8 +417,9 @@ def test_who_looked_can_be_taken_away_and_verified(town: Town, page: Page) -> No
     assert saved.key == town.people["applicant"].login
     assert len(saved.accesses) >= 3
     assert any(b"presentation_verified" in one.proven.leaf for one in licenses.accesses)
+    files["who-looked.zip"] = started.value.path().read_bytes()
     with town.site.client() as visitor:
-        for name in ("records-1.json", "licenses-1.json"):
+        for name in ("records-1.json", "licenses-1.json", "who-looked.zip"):
             sent = {"document": (name, files[name], "application/json")}
             answer = visitor.post("/verify", files=sent)
             assert answer.status_code == 200

@@ -248,7 +248,6 @@ def test_a_file_shows_its_picture_and_what_the_license_is_worth_now(node, browse
         expect(page.locator(".seen img")).to_have_count(0)
         send_file(page, node, shown.folder / "offline.png")
         expect(page.locator("main")).to_contain_text("PHOTO_NOT_VERIFIED")
-        page.emulate_media(media="print")
         page.go_back()
         for verb in ("Suspend", "Resume"):
             request = getattr(licenses_pb2, f"{verb}LicenseRequest")(
@@ -258,7 +257,10 @@ def test_a_file_shows_its_picture_and_what_the_license_is_worth_now(node, browse
             send_file(page, node, files["license_pdf"])
             word = "证照暂扣中" if verb == "Suspend" else "真实有效"
             expect(page.get_by_role("heading", level=1)).to_have_text(word)
-            expect(page.locator(".acts")).to_be_hidden()  # on paper
+        page.emulate_media(media="print")
+        expect(page.locator(".acts")).to_be_hidden()
+        for button in page.locator("main .button").all():
+            expect(button).to_be_hidden()
 
 
 @pytest.mark.parametrize(
@@ -407,6 +409,9 @@ def test_a_file_without_a_seal_is_no_verdict_on_its_truth(node, browser, files):
         page = people.new_page()
         send_file(page, node, files["plain"])
         expect(page.get_by_role("status")).to_contain_text("NOT_SIGNED")
+        send_file(page, node, Path(__file__))
+        expect(page.locator("h1")).to_have_text("未能核验")
+        expect(page.locator("main")).to_contain_text("NOT_VERIFIABLE")
 
 
 def test_what_is_no_page_of_ours_changes_nothing(node, files):

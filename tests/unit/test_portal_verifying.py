@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import httpx
@@ -18,6 +21,7 @@ from portal.node import NodeLink
 from portal.sessions.keeping import Sessions
 from portal.settings import LinkSettings
 from portal.verifier.coded import _MEANINGS, NO_LICENSE, answer_to_code, with_license
+from portal.verifier.downloads import MOST_RECORDS, records_of, together
 from portal.verifier.limits import ASKED, IN_VAIN, Bucket, Visitors, place_of
 from portal.verifier.model import Light, answer_of
 from portal.verifier.pages import Verifying
@@ -102,14 +106,49 @@ def test_a_record_is_as_good_as_its_worst_check(outcomes: str, light: Light) -> 
         )
         for place, one in enumerate(outcomes)
     ]
-    leaves = [b'{"kind":"query","time":"2026-11-22T00:00:00.000000Z","actor":"a"}', b"[]", b"x"]
+    leaves = [
+        b'{"kind":"query","time":"2026-11-22T00:00:00.000000Z","actor":"departments/a/systems/b"}',
+        b'{"kind":"other","time":"soon","actor":"departments/applicants/systems/person-x"}',
+        b"[]",
+        b"x",
+    ]
     found = audit_pb2.VerifySavedRecordResponse(
         format="tongban-receipt/v1", checks=checks, leaves=leaves
     )
-    answer = answer_to_record(found, english=False)
+    answer = answer_to_record(found, {"departments/a": "示范县公安局"}, english=False)
     assert answer.light is light
     assert answer.checks[0].title.zh.endswith("（0）")
-    assert [one.value for one in answer.facts] == ["查询数据 · a"]
+    assert [(one.name.zh, one.value) for one in answer.facts] == [
+        ("2026-11-22 08:00:00", "示范县公安局 · 查询数据"),
+        ("soon", "申请人 · other"),
+    ]
+    whole = together([("one", answer), ("two", replace(answer, light=Light.AMBER, facts=()))])
+    assert whole.light is (light if light is Light.RED else Light.AMBER)
+    assert len(whole.checks) == 2 * len(answer.checks)
+    assert whole.checks[0].title.zh.startswith("one：")
+    assert whole.advice  # what else is in a download proves nothing
+
+
+def packed(**files: bytes) -> BytesIO:
+    made = BytesIO()
+    with zipfile.ZipFile(made, "w") as into:
+        for name, data in files.items():
+            into.writestr(name.replace("__", "/").replace("_", "."), data)
+    return made
+
+
+def test_a_download_of_who_looked_is_judged_by_the_proofs_in_it() -> None:
+    made = packed(README_txt=b"x", looks_json=b"{}", **{"records-1_json": b"{1}"})
+    assert records_of(made, 100) == [("records-1.json", b"{1}")]
+    assert records_of(made, 1) == [("records-1.json", b"{1")]  # one more than the greatest, no more
+    for sealed in (packed(OFD_xml=b"x"), packed(**{"META-INF__x": b"x"}), BytesIO(b"PK\3\4broken")):
+        assert records_of(sealed, 100) == []  # for the node to judge
+    with pytest.raises(InvalidArgument) as error:
+        records_of(packed(word__document_xml=b"x"), 100)
+    assert error.value.reason == "NOT_VERIFIABLE"
+    with pytest.raises(InvalidArgument) as error:  # none is left out unsaid
+        records_of(packed(**{f"records-{n}_json": b"" for n in range(MOST_RECORDS + 1)}), 100)
+    assert error.value.reason == "TOO_MANY_RECORDS"
 
 
 def test_one_visitor_does_not_keep_the_others_waiting() -> None:
