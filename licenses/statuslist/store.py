@@ -111,18 +111,26 @@ def forget_over(session: Session, now: datetime) -> None:
 def entries(session: Session, of_list: int) -> Iterator[tuple[int, Status]]:
     """The places of a list that are not VALID, and how; in portions."""
     row = PlaceRow
-    # Not by the index of places (hence + 0): that would look at every license of the list.
-    here = col(row.list) + 0 == of_list
-    licensed = select(row.place, LicenseRow.state).join(
-        LicenseRow, col(LicenseRow.id) == col(row.license_id)
+    ended = (
+        select(row.place, LicenseRow.state)
+        .join(LicenseRow, col(LicenseRow.id) == col(row.license_id))
+        # Not by the index of places (hence + 0): that would look at every license of the list.
+        .where(col(row.list) + 0 == of_list, col(LicenseRow.state).in_(_ENDED))
+        .execution_options(yield_per=_AT_ONCE)
     )
-    ended = licensed.where(here, col(LicenseRow.state).in_(_ENDED))
-    for at, state in session.execute(ended.execution_options(yield_per=_AT_ONCE)):
+    of_codes, told = of_list >= Places.CODES.first, set()
+    for at, state in session.execute(ended):
         yield at, status_of(LicenseState(state))
-    if of_list < Places.CODES.first:
+        if of_codes:
+            told.add(at)
+    if not of_codes:
         return
-    by_holder = licensed.join(PresentationRow, col(PresentationRow.id) == col(row.showing)).where(
-        here, col(PresentationRow.ended).is_(True), LicenseRow.state == LicenseState.ACTIVE.value
+    by_holder = (
+        select(row.place)
+        .join(PresentationRow, col(PresentationRow.id) == col(row.showing))
+        .where(row.list == of_list, col(PresentationRow.ended).is_(True))
+        .execution_options(yield_per=_AT_ONCE)
     )
-    for at, _ in session.execute(by_holder.execution_options(yield_per=_AT_ONCE)):
-        yield at, Status.ENDED
+    for (at,) in session.execute(by_holder):
+        if at not in told:
+            yield at, Status.ENDED
