@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from io import BytesIO
 from itertools import combinations
 from typing import Any, Final
@@ -33,8 +32,10 @@ from runtime.errors import FieldViolation, InvalidArgument
 
 #: Between two luminances, from 1 to 21; WCAG 2.2 asks as much of large letters (1.4.3).
 LEAST_CONTRAST: Final = 3.0
-#: Share of what is beneath letters that may stand out less: lines of ornaments and forms.
-_MOST_DIM: Final = 0.25
+#: Of red, green and blue in a luminance.
+_WEIGHTS: Final = (0.2126, 0.7152, 0.0722)
+#: Share of what is beneath one letter that may stand out less: lines of ornaments and forms.
+_MOST_DIM: Final = 0.3
 #: mm of the em: 3.4 points.
 _SMALLEST: Final = 1.2
 #: Of the em: how close letters may stand, and baselines.
@@ -48,11 +49,12 @@ _MADE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class _Thing:
-    """What has a place on a sheet: `key` of a value, `colors` of its letters."""
+    """What has a place on a sheet: `key` of a value, `colors` and `size` (mm) of its letters."""
 
     where: str
     box: Box
     colors: tuple[Color, ...] = ()
+    size: float = 1.0
     key: str = ""
 
 
@@ -68,11 +70,11 @@ def hidden(page: Template) -> list[FieldViolation]:
             wrong += [FieldViolation(where, problem) for problem in _unreadable(style)]
         paper = _drawn(page, sheet)
         for thing in things:
-            if any(_is_dim(paper, page, thing.box, color) for color in thing.colors):
+            if any(_is_dim(paper, page, thing, color) for color in thing.colors):
                 wrong.append(FieldViolation(thing.where, "does not stand out from the paper there"))
         for grid in sheet.grids:
             letters = (grid.style.color, grid.header.color)
-            if grid.back and any(_contrast(one, grid.back) < LEAST_CONTRAST for one in letters):
+            if grid.back is not None and any(_are_alike(one, grid.back) for one in letters):
                 wrong.append(FieldViolation(grid.where, "does not stand out from its `back`"))
     if page.qr is not None and page.qr_page == page.stamp.page:
         wrong += _over([_Thing("qr", page.qr)], page.stamp.box, "stamp.box")
@@ -131,27 +133,35 @@ def _sheets(page: Template) -> list[tuple[int, Sheet]]:
 def _things(page: Template, number: int, sheet: Sheet) -> Iterator[_Thing]:
     for text in sheet.items:
         if isinstance(text, Text):
-            yield _Thing(f"texts “{text.text[:20]}”", _ink(text), (text.color,))
+            yield _Thing(f"texts “{text.text[:20]}”", _ink(text), (text.color,), text.size)
     for slot in sheet.slots:
         for text in slot.label:
-            yield _Thing(f"{slot.where}.label_box ({slot.key})", _ink(text), (text.color,))
-        yield _Thing(f"{slot.where}.box ({slot.key})", slot.box, (slot.style.color,), slot.key)
+            yield _Thing(
+                f"{slot.where}.label_box ({slot.key})", _ink(text), (text.color,), text.size
+            )
+        yield _Thing(
+            f"{slot.where}.box ({slot.key})",
+            slot.box,
+            (slot.style.color,),
+            slot.style.size,
+            slot.key,
+        )
     for frame in sheet.frames:
-        yield _Thing(f"{frame.where}.box ({frame.key})", frame.box, (), frame.key)
+        yield _Thing(f"{frame.where}.box ({frame.key})", frame.box, key=frame.key)
     for grid in sheet.grids:
         colors = () if grid.back else (grid.style.color, grid.header.color)
-        yield _Thing(f"{grid.where}.box ({grid.key})", grid.box, colors, grid.key)
+        yield _Thing(f"{grid.where}.box ({grid.key})", grid.box, colors, grid.style.size, grid.key)
     if page.qr is not None and number == page.qr_page:
-        yield _Thing("qr", page.qr, (BLACK,))
+        yield _Thing("qr", page.qr, (BLACK,), page.qr[2] / 10)
     if number == 1:
-        yield _Thing("mark.box", page.mark[0], (page.mark[1].color,), "mark")
+        yield _Thing("mark.box", page.mark[0], (page.mark[1].color,), page.mark[1].size, "mark")
     more = page.continuation
     if number == 0 and more is not None:
         colors = (more.title.color, more.text.color)
-        yield _Thing("continuation.area", more.area, colors, "continuation")
+        yield _Thing("continuation.area", more.area, colors, more.text.size, "continuation")
         if more.number is not None:
             box, style = more.number
-            yield _Thing("continuation.number_box", box, (style.color,))
+            yield _Thing("continuation.number_box", box, (style.color,), style.size)
 
 
 def _styles(page: Template, number: int, sheet: Sheet) -> Iterator[tuple[str, Style]]:
@@ -193,37 +203,44 @@ def _unreadable(style: Style) -> Iterator[str]:
 
 
 def _drawn(page: Template, sheet: Sheet) -> Any:
-    """The sheet without its texts, as it is drawn."""
+    """How light the sheet is without its texts, as it is drawn: 0 to 255, by luminance."""
     items = tuple(one for one in sheet.items if not isinstance(one, Text))
     bare = Page(width=page.width, height=page.height, items=items, background=sheet.background)
     pdf = write_pdf(Document(pages=(bare,), title="", author="", created=_MADE))
     dpi = min(_DPI, _MOST_DOTS * 25.4 / max(page.width, page.height))
     with Pillow.open(BytesIO(pdf_to_png(pdf, 1, dpi))) as opened:
-        return opened.convert("RGB")
+        linear = opened.convert("RGB").point([round(_linear(v) * 255) for v in range(256)] * 3)
+    return linear.convert("L", (*_WEIGHTS, 0.0))
 
 
-def _is_dim(paper: Any, page: Template, box: Box, color: Color) -> bool:
-    """Whether too much of what is beneath a place is like the letters there."""
-    x, y, width, height = box
+def _is_dim(paper: Any, page: Template, thing: _Thing, color: Color) -> bool:
+    """Whether what is beneath a letter, anywhere in a place, is too much like it."""
+    x, y, width, height = thing.box
     across, down = paper.width / page.width, paper.height / page.height
     left, top = int(x * across), int(y * down)
     right, foot = max(left + 1, int((x + width) * across)), max(top + 1, int((y + height) * down))
-    part = paper.crop((left, top, right, foot))
-    dots = part.getcolors(part.width * part.height)
-    dim = sum(count for count, under in dots if _contrast(color, under) < LEAST_CONTRAST)
-    return bool(dim > _MOST_DIM * part.width * part.height)
+    part = paper.crop((left, top, right, foot)).point(
+        [255 * (_contrast(light / 255, _luminance(color)) < LEAST_CONTRAST) for light in range(256)]
+    )
+    letters = (max(1, round(width / thing.size)), max(1, round(height / thing.size)))
+    _, most = part.resize(letters, Pillow.Resampling.BOX).getextrema()
+    return bool(most > _MOST_DIM * 255)
 
 
-def _contrast(one: Color, other: Color) -> float:
-    """Of two colours (WCAG 2.2, contrast ratio)."""
-    dark, light = sorted((_luminance(one), _luminance(other)))
+def _are_alike(one: Color, other: Color) -> bool:
+    return _contrast(_luminance(one), _luminance(other)) < LEAST_CONTRAST
+
+
+def _contrast(one: float, other: float) -> float:
+    """Of two luminances (WCAG 2.2, contrast ratio)."""
+    dark, light = sorted((one, other))
     return (light + 0.05) / (dark + 0.05)
 
 
-@lru_cache(maxsize=10_000)
 def _luminance(color: Color) -> float:
-    red, green, blue = (
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-        for part in (one / 255 for one in color)
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return sum(weight * _linear(part) for weight, part in zip(_WEIGHTS, color, strict=True))
+
+
+def _linear(part: int) -> float:
+    value = part / 255
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4

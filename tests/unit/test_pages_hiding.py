@@ -44,20 +44,29 @@ def test_letters_like_the_paper_are_refused() -> None:
     assert "stand out" in found[1]
 
 
-def test_paper_like_the_letters_is_seen_whatever_it_is_made_of() -> None:
+@pytest.mark.parametrize("share", [1.0, 0.2])  # all of it, or what a short name needs
+def test_paper_like_the_letters_is_seen_whatever_it_is_made_of(share: float) -> None:
     x, y, width, height = next(slot.box for slot in load(PAGE).slots if slot.key == "holder_name")
     middle = y + height / 2
     blot = f"""
 [[ornaments]]
 kind = "line"
 from = [{x}, {middle}]
-to = [{x + width}, {middle}]
+to = [{x + width * share}, {middle}]
 width = {height}
 color = "value"
 
 [[texts]]"""
     (found,) = where(shipped_text(PAGE).replace("\n[[texts]]", blot, 1))
     assert found[0].endswith(".box (holder_name)")
+
+
+def test_the_letters_of_a_table_stand_out_from_its_back() -> None:
+    kind, page = next((kind, page) for kind, page in shipped() if "road-transport" in page)
+    text = page.replace("[colors]", '[colors]\nnight = "#000000"', 1)
+    with pytest.raises(InvalidArgument) as caught:
+        checked(kind, text.replace('back = "faint"', 'back = "night"'))
+    assert "its `back`" in caught.value.message
 
 
 @pytest.mark.parametrize(
