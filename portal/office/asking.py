@@ -25,7 +25,7 @@ from exchange.v1 import (
     spatial_pb2_grpc,
     systems_pb2_grpc,
 )
-from licenses.v1 import materials_pb2_grpc
+from licenses.v1 import licenses_pb2_grpc, materials_pb2_grpc
 from portal import actors, catalog
 from portal.node import told
 from portal.sessions.keeping import Person
@@ -65,6 +65,11 @@ class Asking:
     def grants(self) -> Any:
         """See `accounts`."""
         return grants_pb2_grpc.GrantServiceStub(self._channel)
+
+    @cached_property
+    def licenses(self) -> Any:
+        """See `accounts`."""
+        return licenses_pb2_grpc.LicenseServiceStub(self._channel)
 
     @cached_property
     def lists(self) -> Any:

@@ -10,14 +10,17 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from licenses.v1 import licenses_pb2
 from portal.auditor.words import EVENTS, SEAL_STATES, USE_OPEN, USES
 from portal.office.asking import EVERYBODY, PAGE, Asking
 from portal.office.showing import READERS, after, asking, show
 from portal.pages import picture
 from portal.sessions.keeping import Person
+from runtime.errors import DomainError
 from seal.v1 import seal_pb2, trust_pb2
 
 EVENTS_OF_A_LIFE = 200
+_OF_LICENSES = "license-types/"
 
 
 @READERS
@@ -64,6 +67,7 @@ async def seal(request: Request, person: Person) -> Response:
         since=held.start_time.ToDatetime(UTC) if held.es_id else None,
         until=_until(held),
         replaced=await _names(ask, (held.replaces, held.replaced_by)),
+        kinds=await _kinds(ask, {one.kind for one in uses.sealings}),
         events=[
             (one, EVENTS.get(one.kind, (one.kind, one.kind)), one.event_time.ToDatetime(UTC))
             for one in life.events
@@ -74,6 +78,22 @@ async def seal(request: Request, person: Person) -> Response:
         ],
         following=uses.next_page_token,
     )
+
+
+async def _kinds(ask: Asking, kinds: Iterable[str]) -> dict[str, str]:
+    """What kinds of documents are called that are types of licenses; of others nothing."""
+    types = [kind for kind in kinds if kind.startswith(_OF_LICENSES)]
+
+    async def title(kind: str) -> str:
+        name = f"licenseTypes/{kind.removeprefix(_OF_LICENSES)}"
+        asked = licenses_pb2.GetLicenseTypeRequest(name=name)
+        try:
+            answer = await ask.tell(ask.licenses.GetLicenseType, asked)
+        except DomainError:
+            return ""
+        return str(answer.license_type.display_name)
+
+    return dict(zip(types, await asyncio.gather(*map(title, types)), strict=True))
 
 
 async def _names(ask: Asking, seals: Iterable[str]) -> dict[str, str]:

@@ -24,8 +24,13 @@ BEGINNINGS: Final = {
     "officer": "/data",
     "visitor": "/verify",
 }
-#: What ends a session, or is the platform's.
-_LEFT_OUT: Final = frozenset({"/sign-in/platform", "/sign-in/platform/answer"})
+#: What ends a session, or is the platform's; and what is there only when work was done.
+_LEFT_OUT: Final = frozenset(
+    {
+        "/sign-in/platform", "/sign-in/platform/answer", "/audit/compare/result",
+        "/audit/evidence/bundle",
+    }
+)  # fmt: skip
 
 
 def free_address() -> str:

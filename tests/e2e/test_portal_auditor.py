@@ -167,6 +167,7 @@ def test_every_use_of_a_seal_leads_to_its_record(town, page):
     expect(page.locator("section[aria-labelledby=life]")).to_contain_text("批准")
     uses = page.locator("section[aria-labelledby=uses] tbody tr")
     assert uses.count() >= 2
+    expect(uses.first).to_contain_text("就业创业登记证")
     uses.first.get_by_role("link").click()
     found = page.locator("ol.log li")
     assert found.count() >= 1
