@@ -1,10 +1,8 @@
-"""Offline codes and status lists without any node: formats by their standards, each refusal."""
+"""Offline codes and their keys without any node: formats by their standards, each refusal."""
 
 from __future__ import annotations
 
 import io
-import itertools
-import json
 import random
 import re
 import zlib
@@ -21,7 +19,6 @@ import pytest
 import zxingcpp
 from hypothesis import given
 from hypothesis import strategies as st
-from jwcrypto import jwk, jws
 from PIL import Image
 
 from licenses.offline import coding, pictures
@@ -40,35 +37,13 @@ from licenses.presenting_keys import PresentingKeys, TrustedKey, check_issued_by
 from licenses.statuslist import model as lists
 from licenses.statuslist.model import Status, StatusList, StatusRef
 from licenses.statuslist.reading import read_list
-from licenses.tokens import TokenError, encode, read_cwt, read_jwt, write_cwt, write_jwt
-from runtime.authority import Authority
-from runtime.clock import FixedClock
+from licenses.tokens import TokenError
 from runtime.errors import FailedPrecondition, InvalidArgument
 from tests.builders.licenses import NOW, citizen_number
+from tests.builders.presenting_keys import URI, Signer, public_pem, status_tokens
 
 OFFICE, BANK = "departments/data-office", "departments/housing-fund"
 HOLDER = citizen_number()
-URI = "urn:tongban:status:data-office/0"
-
-
-class Signer:
-    """Presenting keys of an authority of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.clock = FixedClock(NOW)
-        self.authority = Authority.create(folder, name="test", passphrase=b"long enough", now=NOW)
-        self.folder = folder / "presenting"
-        self.keys = self.again()
-
-    def again(self) -> PresentingKeys:
-        return PresentingKeys(
-            self.folder,
-            b"long enough",
-            lambda key, now: self.authority.certify_signer(
-                key, name="presenting", now=now, lifetime=timedelta(days=365)
-            ),
-            self.clock,
-        )
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +136,7 @@ def test_a_key_speaks_for_its_own_node(signer: Signer) -> None:
     for issuer, reason in ((OFFICE, None), (BANK, Reason.FOREIGN_KEY)):
         trusted = trusted_keys([own.certificate], issuer)
         assert assess(text, trusted).reason is reason
-        for token in _tokens(signer, {}):
+        for token in status_tokens(signer, {}):
             assert read_list(token, trusted).issuer == issuer
 
 
@@ -326,20 +301,14 @@ def test_a_foreign_library_verifies_our_cwt(signer: Signer) -> None:
     text = coding.write_code(a_code(), signer.keys)
     data = zlib.decompress(coding.from_base45(text[len(PREFIX) :]))
     own = signer.keys.own()
-    key = cwt.COSEKey.from_pem(_public_pem(own), kid=own.kid)
+    key = cwt.COSEKey.from_pem(public_pem(own), kid=own.kid)
     claims = cwt.CWT(expires_in=3600, leeway=10**9).decode(data, key)
     assert claims[1] == OFFICE
     assert claims[65535]["status_list"] == {"idx": 7, "uri": URI}
     assert claims[-70003]["CZZT"] == "赵示例"
-    other = cwt.COSEKey.from_pem(_public_pem(_another(own)), kid=own.kid)
+    other = cwt.COSEKey.from_pem(public_pem(_another(own)), kid=own.kid)
     with pytest.raises(cwt.VerifyError):
         cwt.CWT(expires_in=3600, leeway=10**9).decode(data, other)
-
-
-def _public_pem(key: TrustedKey) -> str:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    return key.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _another(key: TrustedKey) -> TrustedKey:
@@ -348,100 +317,19 @@ def _another(key: TrustedKey) -> TrustedKey:
     return replace(key, public_key=ec.generate_private_key(ec.SECP256R1()).public_key())
 
 
-# --- status lists ------------------------------------------------------------------------------
-
-
-def test_the_vectors_of_the_draft() -> None:
-    """draft-ietf-oauth-status-list §4.1 and §4.2: one bit and two bits a place, least first."""
-    one = [1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0, 1]
-    two = [1, 2, 0, 3, 0, 1, 0, 1, 1, 2, 3, 3]
-    for bits, values, lst in ((1, one, "eNrbuRgAAhcBXQ"), (2, two, "eNo76fITAAPfAgc")):
-        claims = {
-            "sub": "https://example.com/statuslists/1",
-            "iat": 1686920170,
-            "exp": 2291720170,
-            "ttl": 43200,
-            "status_list": {"bits": bits, "lst": lst},
-        }
-        found = lists.list_of(
-            claims["sub"], claims["iat"], claims["exp"], claims["ttl"], claims["status_list"],
-            lst=_raw(lst),
-        )  # fmt: skip
-        assert [found.status(index) for index in range(len(values))] == values
-
-
-def _raw(text: str) -> bytes:
-    import base64
-
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def _tokens(signer: Signer, entries: dict[int, Status]) -> tuple[bytes, bytes]:
-    lst = lists.compress(lists.pack(entries.items()))
-    iat, exp = int(NOW.timestamp()), int(NOW.timestamp()) + 86_400
-    said = {"bits": 2, "lst": encode(lst).decode()}
-    as_jwt = write_jwt(
-        {"sub": URI, "iat": iat, "exp": exp, "ttl": 3600, "status_list": said},
-        signer.keys,
-        kind=lists.JWT_TYPE,
-    )
-    as_cwt = write_cwt(
-        {2: URI, 6: iat, 4: exp, 65534: 3600, 65533: {"bits": 2, "lst": lst}},
-        signer.keys,
-        kind=lists.CWT_TYPE,
-    )
-    return as_jwt, as_cwt
-
-
-def test_a_list_is_read_in_both_forms_and_by_foreign_libraries(signer: Signer) -> None:
-    entries = {0: Status.INVALID, 5: Status.SUSPENDED, lists.PLACES - 1: Status.INVALID}
-    as_jwt, as_cwt = _tokens(signer, entries)
-    for token in (as_jwt, as_cwt):
-        found = read_list(token, signer.keys.trusted())
-        assert (found.uri, found.good_until) == (URI, NOW + timedelta(days=1))
-        assert {n: found.status(n) for n in (0, 1, 5, lists.PLACES - 1)} == {**entries, 1: 0}
-        assert len(token) < 2500  # of 262,144 bytes of places
-    own = signer.keys.own()
-    reading = jws.JWS()
-    reading.deserialize(as_jwt.decode())
-    reading.verify(jwk.JWK.from_pem(_public_pem(own).encode()))
-    claims = json.loads(reading.payload)
-    assert zlib.decompress(_raw(claims["status_list"]["lst"]))[1] == Status.SUSPENDED << 2
-    assert json.loads(reading.objects["protected"])["typ"] == "statuslist+jwt"
-    key = cwt.COSEKey.from_pem(_public_pem(own), kid=own.kid)
-    told = cwt.CWT(expires_in=3600, leeway=10**9).decode(as_cwt, key)
-    assert told[65533]["bits"] == 2
-
-
-def test_a_list_of_a_foreign_key_or_kind_is_refused(signer: Signer, stranger: Signer) -> None:
-    for token in _tokens(stranger, {}):
-        with pytest.raises(TokenError, match="FOREIGN_KEY"):
-            read_list(token, signer.keys.trusted())
-    trusted = signer.keys.trusted()
-    as_jwt, as_cwt = _tokens(signer, {})
-    with pytest.raises(TokenError, match="UNREADABLE"):
-        read_cwt(as_cwt, trusted)  # a list is no code
-    with pytest.raises(TokenError, match="UNREADABLE"):
-        read_jwt(as_jwt, trusted, kind="dc+sd-jwt")
-    head, payload, signature = as_jwt.split(b".")
-    for wrong in (
-        b".".join((head, payload, signature[:-4] + b"AAAA")),
-        b".".join((head, encode(b'{"sub":"x"}'), signature)),
-    ):
-        with pytest.raises(TokenError, match="SIGNATURE_WRONG"):
-            read_list(wrong, trusted)
-    with pytest.raises(TokenError):
-        lists.expand(zlib.compress(bytes(64 << 20)))
-
-
-def test_places_are_strewn_and_no_two_are_one() -> None:
-    key = lists.places_key(b"long enough")
-    found = [lists.place_of(key, n) for n in range(5000)]
-    assert len(set(found)) == 5000
-    assert {of_list for of_list, _ in found} == {0}
-    neighbours = [abs(a[1] - b[1]) for a, b in itertools.pairwise(found)]
-    assert sum(one < 100 for one in neighbours) < 50
-    assert lists.place_of(key, lists.PLACES)[0] == 1
+def test_both_pictures_are_read_back(signer: Signer) -> None:
+    text = coding.write_code(a_code(), signer.keys)
+    png = Image.open(io.BytesIO(pictures.png_of(text)))
+    assert zxingcpp.read_barcodes(png)[0].text == text
+    svg = pictures.svg_of(text).decode()
+    size = int(re.search(r"viewBox=\"0 0 (\d+)", svg)[1])  # type: ignore[index]
+    drawn = Image.new("L", (size, size), 255)
+    for x, y, width, back in re.findall(r"M(\d+) (\d+)h(\d+)v1h-(\d+)z", svg):
+        assert width == back
+        drawn.paste(0, (int(x), int(y), int(x) + int(width), int(y) + 1))
+    wide = drawn.resize((size * 4, size * 4), Image.Resampling.NEAREST)
+    assert zxingcpp.read_barcodes(wide)[0].text == text
+    assert svg.count("<path") == 2
 
 
 def test_a_key_is_kept_renewed_and_of_the_authority(
@@ -464,21 +352,6 @@ def test_a_key_is_kept_renewed_and_of_the_authority(
         check_issued_by([first.certificate], stranger.authority.pem)
     private = (tmp_path / "ca" / "presenting" / "key.pem").read_bytes()
     assert b"ENCRYPTED" in private
-
-
-def test_both_pictures_are_read_back(signer: Signer) -> None:
-    text = coding.write_code(a_code(), signer.keys)
-    png = Image.open(io.BytesIO(pictures.png_of(text)))
-    assert zxingcpp.read_barcodes(png)[0].text == text
-    svg = pictures.svg_of(text).decode()
-    size = int(re.search(r"viewBox=\"0 0 (\d+)", svg)[1])  # type: ignore[index]
-    drawn = Image.new("L", (size, size), 255)
-    for x, y, width, back in re.findall(r"M(\d+) (\d+)h(\d+)v1h-(\d+)z", svg):
-        assert width == back
-        drawn.paste(0, (int(x), int(y), int(x) + int(width), int(y) + 1))
-    wide = drawn.resize((size * 4, size * 4), Image.Resampling.NEAREST)
-    assert zxingcpp.read_barcodes(wide)[0].text == text
-    assert svg.count("<path") == 2
 
 
 def test_a_key_that_is_not_there_or_cannot_be_opened_is_named(
