@@ -123,6 +123,12 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "made": ("Presented", "亮证时间"),
     "until": ("Good until", "有效至"),
     "as_of": ("Status list of", "状态列表时间"),
+    "as_of_code": ("In force, by the code itself, at", "有效时间（以亮证时间为准）"),
+    "passed_by_code": (
+        "The code is genuine, and the license was in force when it was made. The status list in "
+        "this page is older and tells nothing of what ended since.",
+        "该码真实，证照在亮证时有效。本页状态列表早于亮证时间，其后是否失效无法得知。",
+    ),
     "records": ("Records", "所载记录"),
     "check_readable": ("It can be read", "可识读"),
     "check_key_trusted": ("Signed by a key that is trusted", "签发密钥受信任"),

@@ -203,6 +203,8 @@ def test_every_code_is_judged_as_the_command_does(
         assert (found["code"] is None) == (wanted.code is None)
         if wanted.code:
             assert dict(found["code"]["fields"]) == wanted.code.fields
+        if wanted.reason is None:
+            assert found["byCode"] == ("(the code itself)" in wanted.summary), changes
         assert [name for name, _ in found["checks"]] == [one.name for one in wanted.checks]
         left = [name for name, said in found["checks"] if said is None]
         told = [one.name for one in wanted.checks if one.detail.startswith("not compared")]

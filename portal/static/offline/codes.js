@@ -115,7 +115,7 @@ const Codes = (() => {
     ];
     const reasons = checks.map(([, reason]) => reason).filter(Boolean);
     const certain = reasons.filter((one) => !UNCERTAIN.has(one));
-    return { reason: certain[0] ?? reasons[0] ?? "", checks, code: certain.length ? null : code, until: newer ? code.at : list?.made,
+    return { reason: certain[0] ?? reasons[0] ?? "", checks, code: certain.length ? null : code, until: newer ? code.at : list?.made, byCode: newer,
       light: certain.length ? null : reasons.length ? "amber" : "green" };
   }
   return { trust, judge, UNCERTAIN };

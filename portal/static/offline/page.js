@@ -68,7 +68,8 @@
     };
     if (!given.startsWith("TB1:")) return notRead(told("kind_code"), told("online_only"));
     const found = await Codes.judge(given, held, asked);
-    const [light, word, summary] = words[`reason_${found.reason || "PASSED"}`];
+    const [light, word, said] = words[`reason_${found.reason || "PASSED"}`];
+    const summary = !found.reason && found.byCode ? told("passed_by_code") : said;
     const listed = !found.checks.some(([, reason]) => reason === "STATUS_LIST_MISSING");
     const left = (name) => told(`not_compared_${name === "holder" && found.code && !found.code.holder ? "unbound" : name === "license_status" && !listed ? "no_list" : name}`);
     const checks = found.checks.map(([name, reason]) => [told(`check_${name}`),
@@ -80,7 +81,7 @@
       cards.push(card(found.code.name, found.code.fields.map(([key, value]) => row(labels[key] ?? key, value))));
       cards.push(card(told("presented"), [...(found.code.purpose ? [row(told("purpose"), found.code.purpose)] : []), row(told("issuer"), found.code.issuer === kept.issuer ? kept.title : found.code.issuer),
         row(told("made"), time(found.code.at)), row(told("until"), time(found.code.until)),
-        ...(found.until ? [row(told("as_of"), time(found.until))] : [])]));
+        ...(found.until ? [row(told(found.byCode ? "as_of_code" : "as_of"), time(found.until))] : [])]));
     }
     const card_ = found.checks.find(([name]) => name === "holder")?.[1] === null && found.code;
     show({ light, word, summary, kind: told("kind_code"), reason: found.reason, cards, checks, advice: card_ ? told("card") : "" });
