@@ -72,7 +72,6 @@ class Works:
 
     async def begin(self, person: Person, kind: str, work: Work) -> None:
         """Begin, in place of what is held; nothing where one runs."""
-        self._let_go()
         held = self._held.get((person.account, kind))
         if held is not None and not held.outcome:
             return
@@ -94,11 +93,9 @@ class Works:
                 work.end("STOPPED")
                 work.task.cancel()
 
-    def _let_go(self) -> None:
-        until = datetime.now(UTC) - HELD
-        for place, work in list(self._held.items()):
-            if work.ended is not None and work.ended < until and work.outcome != "WAITS":
-                del self._held[place]
+    def _let_go(self, work: Work) -> None:
+        for place in [place for place, held in self._held.items() if held is work]:
+            del self._held[place]
 
     async def _through(self, work: Work, person: Person) -> None:
         """Rule 1: with a fresh connection where the old one was closed meanwhile."""
@@ -121,6 +118,8 @@ class Works:
                 work.end("REFUSED", "it failed, and that was noted", "处理失败，系统已记录")
         if not work.outcome:
             work.end("WAITS", "it goes on when you open this page again", "再次打开本页时继续")
+        else:
+            asyncio.get_running_loop().call_later(HELD.total_seconds(), self._let_go, work)
         work.ended = datetime.now(UTC)
 
 

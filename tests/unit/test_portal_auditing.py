@@ -15,7 +15,7 @@ import pytest
 
 from exchange.audit.promising import promise
 from exchange.audit.saved import SavedReceipt, receipt_to_json
-from portal.auditor import comparing, traffic, verifying
+from portal.auditor import comparing, traffic, verifying, working
 from portal.auditor.comparing import Verdict
 from portal.auditor.log import Log, Wanted, read
 from portal.auditor.traffic import Point
@@ -191,6 +191,24 @@ def test_work_goes_on_where_it_was_when_its_auditor_is_back():
         assert held.task is not None
         await held.task
         assert (work.outcome, work.done) == ("PASSED", 4)
+
+    asyncio.run(play())
+
+
+def test_what_came_of_work_is_let_go_though_nobody_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(working, "HELD", timedelta(milliseconds=20))
+
+    async def run(work: Work, person: Person) -> None:
+        work.end("PASSED")
+
+    async def play() -> None:
+        works = Works()
+        await works.begin(auditor(), "log", Work(run=run, about=None))
+        assert works.of(auditor(), "log") is not None
+        await asyncio.sleep(0.05)
+        assert works.of(auditor(), "log") is None
 
     asyncio.run(play())
 
