@@ -8,6 +8,11 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 
 from licenses import store
 from licenses.accesses import store as accesses
@@ -316,6 +321,26 @@ def test_each_showing_of_a_license_has_a_place_of_its_own(database: Database) ->
         statuslist.forget_over(work.session, over + timedelta(seconds=1))
         assert statuslist.lists(work.session) == [0]
         assert statuslist.given(work.session, Places.CODES) == 2
+
+
+def test_places_of_before_stay_where_they_were(database: Database) -> None:
+    license_ = add(database, a_license(1))
+    settings = Config()
+    settings.set_main_option("script_location", str(MIGRATIONS))
+    script = ScriptDirectory.from_config(settings)
+    with database.engine.begin() as connection:
+        for table in ("license_place", "license_status_counter"):
+            connection.execute(sa.text(f"DROP TABLE {table}"))
+        with Operations.context(MigrationContext.configure(connection)):
+            script.get_revision("0007").module.upgrade()
+            held = "license_status (license_id, number, list, place) VALUES (:id, 5, 3, 77)"
+            connection.execute(sa.text(f"INSERT INTO {held}"), {"id": license_.id})
+            script.get_revision("0018").module.upgrade()
+    with database.unit_of_work() as work:
+        assert statuslist.license_at(work.session, 3, 77) == license_.id
+        assert statuslist.place(work.session, license_.id, lambda _: (9, 9)) == (3, 77)
+        wallet = statuslist.place(work.session, license_.id, lambda _: (9, 9), showing="e" * 64)
+        assert wallet == (9, 9)
 
 
 def add_within(work: object, license_: License) -> License:
