@@ -254,10 +254,21 @@ def test_a_saved_page_works_without_network_and_script(
         expect(alone.locator("body")).to_contain_text("有效至")
         keep_picture(alone, "applicant-saved-phone-zh")
         qr = read_qr(alone, "applicant-saved-only", "img")
+    verify = town.site.scene["police"].verifying.VerifyLicense
     request = verifying_pb2.VerifyLicenseRequest(qr=qr, purpose="租房备案")
-    answer = town.site.scene["police"].verifying.VerifyLicense(request, timeout=30)
+    answer = verify(request, timeout=30)
     assert answer.verdict.indication == seal_pb2.INDICATION_PASSED
     assert set(answer.fields) == {"ZZMC", "CZZT", "ZZYXQJZRQ"}
+    request.holder_code = OTHER.citizen_number
+    assert verify(request, timeout=30).verdict.sub_indication == "HOLDER_DIFFERS"
+    # Who leaves out the trace of their number is told what a verifier cannot do then.
+    page.goto(f"{town.site.url}{address(town.license)}/present")
+    page.fill("[name=purpose]", "租房备案")
+    page.locator("[name=way][value=offline]").check()
+    page.get_by_label("不含本人号码的校验值").check()
+    page.get_by_role("button", name="生成亮证码").click()
+    request.qr = read_qr(page, "applicant-unbound")
+    assert verify(request, timeout=30).verdict.sub_indication != "HOLDER_DIFFERS"
     with client(town, others) as asked:
         assert asked.get(started.value.url.removeprefix(town.site.url)).status_code == 404
 
