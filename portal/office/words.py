@@ -82,7 +82,12 @@ REPLIES: Final = frozenset({"reply_unconditional", "reply_conditional", "authori
 LATE: Final = ("late", "逾期事项", "nothing is late", "没有逾期")
 WAITING: Final = ("request(s) to be answered", "待答复申请", "no request waits", "没有待答复申请")
 SECOND: Final = ("act(s) for a second person", "待双人确认", "nothing waits", "没有待确认操作")
-ENDING: Final = ("certificate(s) ending soon", "证书即将到期", "no certificate ends soon", "证书均有效")
+ENDING: Final = (
+    "certificate(s) ending soon",
+    "证书即将到期",
+    "no certificate ends soon",
+    "证书均有效",
+)
 OPERATIONS: Final = {
     grants_pb2.OPERATION_QUERY: ("query", "查询"),
     grants_pb2.OPERATION_VERIFY: ("verify", "核查"),
