@@ -24,6 +24,8 @@ from subprocess import TimeoutExpired
 
 #: What a node or a supervisor starts for itself, and is sent signals: these start as they are.
 LASTING = frozenset({"serve", "demo", "flow"})
+#: The first argument where the stand-alone verifier is meant, which is another program.
+VERIFIER = "tongban-verify"
 _STANDARD = (0, 1, 2)
 
 
@@ -137,7 +139,7 @@ def _import_everything() -> None:
     from tests.builders import migrated  # noqa: F401
     from tongban.main import COMMANDS
 
-    for module in ("node", *(f"commands.{module}" for module, _ in COMMANDS.values())):
+    for module in ("node", "verifier", *(f"commands.{module}" for module, _ in COMMANDS.values())):
         import_module(f"tongban.{module}")
     for name in [n for n in sys.modules if n.partition(".")[0] == "tongban"]:
         del sys.modules[name]
@@ -190,7 +192,8 @@ def _be(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    sys.argv = ["tongban", *arguments]
+    verifying = arguments[:1] == [VERIFIER]
+    sys.argv = arguments if verifying else ["tongban", *arguments]
     for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
         stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
@@ -198,11 +201,12 @@ def _be(
     sys.stderr.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[attr-defined]
     code = 1
     try:
+        from importlib import import_module
+
         from tests.builders.migrated import from_the_first
-        from tongban.main import main
 
         with from_the_first(migrations):
-            main()
+            import_module("tongban.verifier" if verifying else "tongban.main").main()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -90,13 +90,13 @@ class Shell:
         # The command's own defaults, and nobody else's, are moved to the ports of this shell.
         address = f"127.0.0.1:{self.ports['7443']}"
         ours = [f': "${{{v}={address}}}"; export {v}\n' for v in ("TONGBAN_LISTEN", "TONGBAN_NODE")]
-        verifier = "-c 'from tongban.verifier import main; main()'"
         names = "|".join(warm.LASTING)
         lasting = f'case "$1" in {names}) exec "{sys.executable}" -m tongban "$@"; esac\n'
+        started = f"-I -S {warm.__file__} {commands.programs()}"
         for name, first, run in (
             ("python", "", ""),
-            ("tongban", "".join([*ours, lasting]), f"-I -S {warm.__file__} {commands.programs()}"),
-            ("tongban-verify", "", verifier),
+            ("tongban", "".join([*ours, lasting]), started),
+            ("tongban-verify", "", f"{started} {warm.VERIFIER}"),
         ):
             line = f'exec "{sys.executable}" {run} "$@"\n'
             (programs / name).write_text(f"#!/bin/sh\n{first}{line}")
@@ -158,11 +158,15 @@ class Shell:
         """End the shell and all that it started."""
         group = self.process.pid
         for number in (signal.SIGTERM, signal.SIGKILL):
+            end = time.monotonic() + 1
             try:
                 os.killpg(group, number)
+                while time.monotonic() < end:
+                    self.process.poll()
+                    os.killpg(group, 0)
+                    time.sleep(0.02)
             except ProcessLookupError:
                 break
-            time.sleep(1)
         self.process.communicate()
 
 

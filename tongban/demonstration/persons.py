@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from pyotp import TOTP
 
+from accounts.server import AccountServer
 from licenses.v1 import licenses_pb2
 from runtime import config
 from runtime.errors import InvalidArgument
@@ -46,24 +48,25 @@ class Enrolled:
 def enrol_people(stage: Stage) -> dict[str, Enrolled]:
     """Make the accounts of the demonstration's people, and enrol them by password and code."""
     someone = applicant()
-    return {
-        "applicant": enrol_one(stage, "applicant", someone.name, someone.citizen_number),
-        "administrator": enrol_one(
-            stage, "administrator", "钱管理", "qian.guanli", "departments/service-centre",
-            (Role.ADMINISTRATOR, Role.COUNTER, Role.DEPARTMENT),
-        ),
-        "auditor": enrol_one(
-            stage, "auditor", "孙审计", "sun.shenji", "departments/audit", (Role.AUDITOR,)
-        ),
-        "officer": enrol_one(
-            stage, "officer", "吴数据", "wu.shuju", "departments/public-security",
-            (Role.DEPARTMENT,),
-        ),
-        "receiver": enrol_one(
-            stage, "receiver", "周接收", "zhou.jieshou", "departments/human-resources",
-            (Role.DEPARTMENT,),
-        ),
-    }  # fmt: skip
+    with opened(stage.settings) as server:
+        enrol = partial(_enrol, stage.settings, server)
+        return {
+            "applicant": enrol("applicant", someone.name, someone.citizen_number),
+            "administrator": enrol(
+                "administrator", "钱管理", "qian.guanli", "departments/service-centre",
+                (Role.ADMINISTRATOR, Role.COUNTER, Role.DEPARTMENT),
+            ),
+            "auditor": enrol(
+                "auditor", "孙审计", "sun.shenji", "departments/audit", (Role.AUDITOR,)
+            ),
+            "officer": enrol(
+                "officer", "吴数据", "wu.shuju", "departments/public-security", (Role.DEPARTMENT,)
+            ),
+            "receiver": enrol(
+                "receiver", "周接收", "zhou.jieshou", "departments/human-resources",
+                (Role.DEPARTMENT,),
+            ),
+        }  # fmt: skip
 
 
 def issue_another(stage: Stage) -> str:
@@ -90,35 +93,46 @@ def enrol_one(
     roles: tuple[Role, ...] = (),
 ) -> Enrolled:
     """One account, enrolled as its owner would."""
-    settings: config.Settings = stage.settings
-    with opened(settings) as server:
-        with server.database.unit_of_work() as work:
-            made = server.administering.create(
-                work,
-                actor=operator(settings),
-                department=department,
-                roles=roles,
-                login=login,
-                display_name=name,
+    with opened(stage.settings) as server:
+        return _enrol(stage.settings, server, key, name, login, department, roles)
+
+
+def _enrol(
+    settings: config.Settings,
+    server: AccountServer,
+    key: str,
+    name: str,
+    login: str,
+    department: str = APPLICANTS,
+    roles: tuple[Role, ...] = (),
+) -> Enrolled:
+    with server.database.unit_of_work() as work:
+        made = server.administering.create(
+            work,
+            actor=operator(settings),
+            department=department,
+            roles=roles,
+            login=login,
+            display_name=name,
+        )
+    offered = server.enrolling.begin(made.token)
+    secret = offered.totp_secret
+    for last in (False, True):
+        # Of the step before: the present one is left for signing in at once. Where a step
+        # begins meanwhile it is too old, and the next one is not.
+        code = TOTP(secret).at(int(datetime.now(UTC).timestamp()) - 30)
+        try:
+            server.enrolling.finish(
+                made.token,
+                flow=offered.flow,
+                password=PASSWORD,
+                totp_code=code,
+                passkey="",
             )
-        offered = server.enrolling.begin(made.token)
-        secret = offered.totp_secret
-        for last in (False, True):
-            # Of the step before: the present one is left for signing in at once. Where a step
-            # begins meanwhile it is too old, and the next one is not.
-            code = TOTP(secret).at(int(datetime.now(UTC).timestamp()) - 30)
-            try:
-                server.enrolling.finish(
-                    made.token,
-                    flow=offered.flow,
-                    password=PASSWORD,
-                    totp_code=code,
-                    passkey="",
-                )
-                break
-            except InvalidArgument:
-                if last:
-                    raise
+            break
+        except InvalidArgument:
+            if last:
+                raise
     return Enrolled(
         key=key,
         display_name=name,
