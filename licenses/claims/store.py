@@ -19,17 +19,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+from orjson import loads
 from sqlmodel import Field, Session, col, select
 
 from licenses.claims.model import PAPER, Claim, claims_of
 from licenses.holder_index import HolderIndex
-from licenses.model import License, LicenseState
-from licenses.store import LicenseRow, Table, license_of
-from licenses.types.model import LicenseType
+from licenses.model import Holder, License, LicenseState
+from licenses.store import LicenseRow, Table
+from licenses.types.model import HolderCodeType, LicenseType
 from runtime.errors import Aborted
 
 _LIVE = (LicenseState.ISSUING.value, LicenseState.ACTIVE.value, LicenseState.SUSPENDED.value)
-_PAGE = 500
+_PAGE = 2000
+#: Of a holder who is looked at for their code alone.
+_ANY = HolderCodeType.CITIZEN_NUMBER
 _NO_END = "9999-12-31"
 
 
@@ -152,23 +155,24 @@ def keep(session: Session, kind: LicenseType, version: int, index: HolderIndex) 
     places: Counter[tuple[str, bytes]] = Counter()
     for page in _live(session, kind.id):
         rows: list[dict[str, Any]] = []
-        for one in page:
-            first, last = _days(one)
-            for claim in claims_of(kind, one.holders, one.metadata):
+        for license_id, holders, metadata, first, last in page:
+            people = [Holder(name="", code=code, code_type=_ANY) for _, code, _ in loads(holders)]
+            for claim in claims_of(kind, people, loads(metadata)):
                 what, key = claim.what, index(claim.key)
-                row = ClaimRow(
-                    type_id=kind.id,
-                    what=what,
-                    value_index=key,
-                    place=places[what, key],
-                    license_id=one.id,
-                    valid_from=first,
-                    valid_to=last,
+                rows.append(
+                    {
+                        "type_id": kind.id,
+                        "what": what,
+                        "value_index": key,
+                        "place": places[what, key],
+                        "license_id": license_id,
+                        "valid_from": first,
+                        "valid_to": last or _NO_END,
+                    }
                 )
-                rows.append(row.model_dump())
                 places[what, key] += 1
         if rows:
-            session.execute(sa.insert(ClaimRow), rows)
+            session.execute(sa.insert(ClaimRow.__table__), rows)  # type: ignore[attr-defined]
     if rule is None:
         rule = RuleRow(type_id=kind.id, type_version=version, fingerprint=index.fingerprint)
         session.add(rule)
@@ -181,36 +185,44 @@ def is_kept(session: Session, type_id: str) -> bool:
     return session.get(RuleRow, type_id) is not None
 
 
-def _live(session: Session, type_id: str) -> Iterator[list[License]]:
-    """What is being issued or in force, by pages."""
+def _live(session: Session, type_id: str) -> Iterator[Sequence[Any]]:
+    """Of what is being issued or in force, what is claimed and for which days; by pages."""
     after = ""
     while True:
         statement = (
-            select(LicenseRow)
+            sa.select(
+                col(LicenseRow.id),
+                col(LicenseRow.holders_json),
+                col(LicenseRow.metadata_json),
+                col(LicenseRow.valid_from),
+                col(LicenseRow.valid_to),
+            )
             .where(
-                LicenseRow.type_id == type_id,
+                col(LicenseRow.type_id) == type_id,
                 col(LicenseRow.state).in_(_LIVE),
                 col(LicenseRow.id) > after,
             )
             .order_by(col(LicenseRow.id))
             .limit(_PAGE)
         )
-        found = [license_of(row) for row in session.exec(statement)]
+        found = session.execute(statement).all()
         if not found:
             return
         yield found
-        after = found[-1].id
+        after = found[-1][0]
 
 
 def doubled(session: Session, type_id: str, today: str) -> int:
     """How many claims several licenses in force have: one row is of whom the rule is kept."""
+    issuing = select(LicenseRow.id).where(
+        LicenseRow.state == LicenseState.ISSUING.value, LicenseRow.type_id == type_id
+    )
     several = (
         select(ClaimRow.value_index)
-        .join(LicenseRow, col(LicenseRow.id) == col(ClaimRow.license_id))
         .where(
             ClaimRow.type_id == type_id,
             col(ClaimRow.valid_to) >= today,
-            LicenseRow.state != LicenseState.ISSUING.value,
+            col(ClaimRow.license_id).not_in(issuing),
         )
         .group_by(col(ClaimRow.what), col(ClaimRow.value_index))
         .having(sa.func.count() > 1)
