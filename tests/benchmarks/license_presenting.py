@@ -24,7 +24,7 @@ from licenses.offline.coding import assess_code
 from licenses.offline.model import Asked, Cached
 from licenses.presentations.service import MOST_OPEN
 from licenses.presenting_keys import trusted_keys
-from licenses.statuslist.model import PLACES
+from licenses.statuslist.model import OF_CODES, PLACES
 from licenses.statuslist.reading import read_list
 from licenses.v1 import licenses_pb2
 from licenses.v1 import offline_pb2 as offline
@@ -137,7 +137,7 @@ def _offline(node: LicenseNode, text: str) -> None:
         serial=1,
     )
     node.licenses.statuses.publish(admin)
-    status = read_list(node.licenses.statuses.get(0, ".cwt"), trusted)
+    status = read_list(node.licenses.statuses.get(OF_CODES, ".cwt"), trusted)
     cached = Cached(trust_made_at=now, lists={(OFFICE, status.uri): status})
     for name, holder, count in (("", "", 2000), (", with the holder's number", HOLDER, 100)):
         asked = Asked(verifier="departments/x", purpose=PURPOSE, now=now, holder_code=holder)

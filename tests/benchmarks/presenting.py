@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from licenses.offline.coding import assess_code
 from licenses.offline.model import Asked, Cached
 from licenses.presenting_keys import trusted_keys
-from licenses.statuslist.model import PLACES
+from licenses.statuslist.model import OF_CODES, PLACES
 from licenses.statuslist.reading import read_list
 from licenses.v1 import licenses_pb2
 from licenses.v1 import offline_pb2 as offline
@@ -162,11 +162,12 @@ def _offline(loop: asyncio.Runner, node: LicenseNode, license_: licenses_pb2.Lic
         return str((await node.counter.offline.PresentOffline(wish)).text)
 
     text = loop.run(present())
+    node.clock.advance(timedelta(seconds=1))  # a list from before a code says nothing of it
     now, statuses = node.clock.now(), node.licenses.statuses
     certificates = [one.certificate for one in node.licenses.presenting_keys.trusted().values()]
     trusted = trusted_keys(certificates, OFFICE)
     statuses.publish(ADMINISTRATOR)
-    held = read_list(statuses.get(0, ".cwt"), trusted)
+    held = read_list(statuses.get(OF_CODES, ".cwt"), trusted)
     cached = Cached(trust_made_at=now, lists={(OFFICE, held.uri): held})
 
     def judged(holder: str = "") -> None:
