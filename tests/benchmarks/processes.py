@@ -95,10 +95,10 @@ def node(data: Path, *, database: str = "") -> Iterator[NodeProcess]:
 
 @contextmanager
 def node_here(data: Path) -> Iterator[NodeProcess]:
-    """The same node inside this process, on a loop of its own, to look at what it does."""
+    """The same node inside this process, on a loop of its own and without pages, to look at it."""
     data.mkdir(parents=True, exist_ok=True)
     loop = uvloop.new_event_loop()
-    inside = Node(config.load(data=data, listen="127.0.0.1:0"))
+    inside = Node(config.load(data=data, listen="127.0.0.1:0", portal={"listen": ""}))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     began = time.perf_counter()
