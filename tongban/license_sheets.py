@@ -371,7 +371,7 @@ _HINTS: Final[Mapping[str, str]] = {
     "valid_to": "YYYY-MM-DD，仅用于依纸质证照电子化",
     "paper_number": "依纸质证照电子化时填写",
     "paper_date": "YYYY-MM-DD，依纸质证照电子化时填写",
-    "scans": "扫描件文件名（PDF、PNG 或 JPEG），多个以分号分隔，相对于本表所在目录",
+    "scans": "扫描件文件名（PDF、PNG 或 JPEG），多个以分号分隔，放在本表所在目录内",
 }
 _KINDS: Final[Mapping[str, str]] = {
     "text": "文本",
