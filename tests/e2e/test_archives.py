@@ -271,6 +271,15 @@ def test_the_commands_show_archives(scene: Stage, archived: pb.Archive, tmp_path
     assert archived.name in [one["name"] for one in told("archives", "list", BUREAU, *here)]
     assert archived.subject in run("archives", "list", BUREAU, *here).output
     assert told("archives", "show", archived.name, *here)["sha256"] == archived.sha256
+    # What a crash left there belongs to no archive, and is named.
+    assert told("archives", "strays", *here) == []
+    stray = scene.data / "archive" / "packages" / "00" / "stray.zip"
+    stray.parent.mkdir(parents=True, exist_ok=True)
+    stray.write_bytes(b"left")
+    (found,) = told("archives", "strays", *here)
+    assert found["object_name"] == "packages/00/stray.zip"
+    assert "packages/00/stray.zip" in run("archives", "strays", *at(scene, "auditor")).output
+    stray.unlink()
     target = tmp_path / "package.zip"
     fetched = told(
         "archives", "fetch", archived.name, "--out", target, "--reason", "查档", *here
