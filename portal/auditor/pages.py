@@ -32,6 +32,7 @@ from runtime.identity import Role
 
 _AUDITOR = for_roles(Role.AUDITOR)
 _WORD: Final = 100
+_SYSTEM: Final = "/systems/"
 _TITLED: Final = re.compile(r"departments/[^/]+/(resources|serviceItems)/[^/]+")
 
 
