@@ -128,12 +128,18 @@ class Asking:
             )
         )
 
-    async def looks(self, token: str = "", *, own: bool = False, size: int = PAGE) -> Any:
-        """A page of who looked at the person's licenses; with `own`, their own looks too."""
+    async def looks(
+        self, token: str = "", *, own: bool = False, size: int = PAGE, license_: str = ""
+    ) -> Any:
+        """A page of who looked at the person's licenses, or at one; with `own`, their own too."""
         return await told(
             self.presentations.ListLooks(
                 presentations_pb2.ListLooksRequest(
-                    holder_code=self.code, page_size=size, page_token=token, without_own=not own
+                    holder_code=self.code,
+                    license=license_,
+                    page_size=size,
+                    page_token=token,
+                    without_own=not own,
                 ),
                 timeout=SECONDS,
             )

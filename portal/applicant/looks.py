@@ -30,6 +30,9 @@ from runtime.identity import APPLICANTS, Role
 BEHIND: Final = timedelta(seconds=5)
 _APPLICANT = for_roles(Role.APPLICANT)
 _VISITOR: Final = ("An unknown visitor of these pages", "门户访客（身份未知）")
+#: Acts that only an agent does, and those about a delegation that only its holder does.
+_OF_AGENTS: Final = frozenset({"delegated_licenses_listed"})
+_OF_HOLDERS: Final = frozenset({"license_delegated", "delegation_ended"})
 _EVERYTHING: Final = ("everything it says", "证照全部内容")
 
 
@@ -58,10 +61,10 @@ async def looked(request: Request, person: Person) -> Response:
     """Who looked: of licenses and of records a page each, the newest first."""
     ask = asking(request, person)
     asked = request.query_params
-    own = "own" in asked
+    own, of = "own" in asked, asked.get("license", "")
     accesses, looks, departments, fields = await asyncio.gather(
         ask.accesses(asked.get("after", "")),
-        ask.looks(asked.get("looks", ""), own=own),
+        ask.looks(asked.get("looks", ""), own=own, license_=_license_of(of)),
         ask.departments(),
         field_names(request),
     )
@@ -98,12 +101,13 @@ async def looked(request: Request, person: Person) -> Response:
         looks=[
             _look(
                 one,
-                _VISITOR if one.visitor else who(one.system),
+                _VISITOR if one.visitor else by_applicant(one) or who(one.system),
                 fields.get(one.license_display_name, FIELDS),
             )
             for one in looks.looks
         ],
         own=own,
+        of=of,
         following=accesses.next_page_token,
         following_looks=looks.next_page_token,
         later=bool(asked.get("after")),
@@ -120,6 +124,23 @@ async def proof(request: Request, person: Person) -> Response:
         media_type="application/zip",
         headers={"Content-Disposition": 'attachment; filename="who-looked.zip"'},
     )
+
+
+def by_applicant(one: Any) -> tuple[str, str] | None:
+    """Who of the applicants looked; None where it was a department.
+
+    At somebody's license only they themself look, and their agents, under a delegation.
+    """
+    if one.system.partition("/systems/")[0] != APPLICANTS:
+        return None
+    agents = one.kind in _OF_AGENTS or (one.delegation and one.kind not in _OF_HOLDERS)
+    return ("Your agent", "您的受托人") if agents else ("You", "您本人")
+
+
+def _license_of(place: str) -> str:
+    """A license's name, of its department and id as its own page's address has them."""
+    department, _, license_id = place.partition("/")
+    return f"departments/{department}/licenses/{license_id}" if place else ""
 
 
 def _access(one: Any, who: tuple[str, str], titles: Any, items: dict[tuple[str, str], str]) -> Seen:

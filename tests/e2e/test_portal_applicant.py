@@ -407,6 +407,11 @@ def test_ones_own_visits_hide_nobody(town: Town, mine: State) -> None:
         licenses = asked.get("/my/looks").text.partition('id="licenses"')[2]
         assert "查看了证照列表" in licenses
         assert "您本人</strong> 查看了证照列表" not in licenses
+        place = address(town.license).removeprefix("/my/licenses/")
+        alone = asked.get("/my/looks", params={"license": place}).text
+        assert 'id="records"' not in alone
+        assert "查看了证照列表" in alone
+        assert asked.get("/my/looks", params={"license": place + "0"}).text.count("<li><time") == 0
         own = asked.get("/my/looks?own=1").text.partition('id="licenses"')[2]
         assert own.count("您本人</strong> 查看了证照列表") == 20
         assert "own=1&amp;looks=" in own

@@ -10,11 +10,11 @@ import pytest
 
 from licenses.accesses import model as accesses
 from licenses.presentations import model as presented
-from licenses.v1 import licenses_pb2, materials_pb2
+from licenses.v1 import licenses_pb2, materials_pb2, presentations_pb2
 from licenses.verifying import model as verified
 from licenses.wallets import model as wallets
 from portal import pages
-from portal.applicant import holding, needing, words
+from portal.applicant import holding, looks, needing, words
 from portal.applicant.forms import Form
 from portal.applicant.proving import Taken, _readme
 from portal.applicant.results import RESULTS, result_of
@@ -71,6 +71,29 @@ def test_every_source_of_a_material_has_a_mark_and_words() -> None:
         reason="PROOF_KEPT", detail="kept on a legal basis: 某法", detail_zh="依法保留：某法"
     )
     assert needing._why(kept) == ("The law asks for it: 某法", "依法保留：某法。")
+
+
+@pytest.mark.parametrize(
+    ("system", "kind", "delegation", "who"),
+    [
+        ("departments/applicants/systems/person-a", "license_presented", "", "您本人"),
+        (
+            "departments/applicants/systems/person-a",
+            "license_presented",
+            "delegations/a",
+            "您的受托人",
+        ),
+        ("departments/applicants/systems/person-a", "delegation_ended", "delegations/a", "您本人"),
+        ("departments/applicants/systems/person-a", "delegated_licenses_listed", "", "您的受托人"),
+        ("departments/a/systems/counter", "license_presented", "delegations/a", ""),
+    ],
+)
+def test_who_of_the_applicants_looked_is_known(
+    system: str, kind: str, delegation: str, who: str
+) -> None:
+    look = presentations_pb2.Look(system=system, kind=kind, delegation=delegation)
+    found = looks.by_applicant(look)
+    assert (found[1] if found else "") == who
 
 
 def test_every_proof_that_used_to_be_asked_for_has_words() -> None:
