@@ -16,7 +16,7 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import segno
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -36,6 +36,7 @@ FOLDER: Final = Path(__file__).parent
 #: After how long a session that is not used is over; `sessions.keeping` holds it.
 IDLE_SECONDS: Final = 30 * 60
 YEAR: Final = 365 * 24 * 3600
+_TOKEN: Final = 2000
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -154,6 +155,19 @@ def picture_of_code(text: str) -> str:
 def picture(png: bytes) -> str:
     """A PNG picture as an address of data."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def after(request: Request) -> str:
+    """Where the page of a list begins, by its address."""
+    return request.query_params.get("after", "")[:_TOKEN]
+
+
+def to_save(content: bytes | str, media_type: str, name: str) -> Response:
+    """A file, which a browser keeps and does not open by itself."""
+    called = quote(name)
+    said = f'filename="{name}"' if called == name else f"filename*=UTF-8''{called}"
+    headers = {"Content-Disposition": f"attachment; {said}"}
+    return Response(content, media_type=media_type, headers=headers)
 
 
 def refusal(request: Request, error: DomainError, status: int) -> Response:

@@ -20,7 +20,6 @@ from portal.applicant.holding import (
     APPLICANT,
     ONE,
     address_of,
-    attachment,
     check_in_force,
     keep,
     kept,
@@ -28,7 +27,7 @@ from portal.applicant.holding import (
 )
 from portal.applicant.pictures import first_page
 from portal.node import told
-from portal.pages import page
+from portal.pages import after, page, to_save
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.clock import CHINA
@@ -48,7 +47,7 @@ async def mine(request: Request, person: Person) -> Response:
     asked = pb.ListEndorsedCopiesRequest(
         holder_code=person.holder_code,
         page_size=PAGE,
-        page_token=request.query_params.get("after", ""),
+        page_token=after(request),
     )
     found = await told(ask.copies.ListEndorsedCopies(asked, timeout=SECONDS))
     return page(
@@ -144,7 +143,7 @@ async def document(request: Request, person: Person) -> Response:
     """The copy itself."""
     found = await _read(request, person)
     form = "pdf" if found.copy.format == FORMS["pdf"] else "ofd"
-    return attachment(found.document, found.media_type, f"copy.{form}")
+    return to_save(found.document, found.media_type, f"copy.{form}")
 
 
 @APPLICANT

@@ -24,7 +24,7 @@ from licenses.v1 import licenses_pb2
 from portal.applicant.asking import Asking, asking, in_parts
 from portal.applicant.pictures import first_page
 from portal.applicant.words import EXPIRED, NOT_YET, STATES
-from portal.pages import page
+from portal.pages import after, page, to_save
 from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
 from portal.verifier.model import Answer, answer_of
@@ -52,13 +52,13 @@ async def field_names(request: Request) -> Mapping[str, Mapping[str, tuple[str, 
 @APPLICANT
 async def mine(request: Request, person: Person) -> Response:
     """My licenses."""
-    found = await asking(request, person).held(request.query_params.get("after", ""))
+    found = await asking(request, person).held(after(request))
     return page(
         request,
         "applicant/licenses.html",
         licenses=[(held, address_of(held.name), state_of(held)) for held in found.licenses],
         following=found.next_page_token,
-        later=bool(request.query_params.get("after")),
+        later=bool(after(request)),
     )
 
 
@@ -158,13 +158,7 @@ async def document(request: Request, person: Person) -> Response:
         raise HTTPException(404)
     form, media_type = _FORMS[wanted]
     data = await asking(request, person).document(name_of(request), form)
-    return attachment(data, media_type, f"license.{wanted}")
-
-
-def attachment(data: bytes, media_type: str, name: str) -> Response:
-    """A file to save."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(data, media_type=media_type, headers=headers)
+    return to_save(data, media_type, f"license.{wanted}")
 
 
 def address_of(name: str) -> str:

@@ -21,7 +21,7 @@ from portal.applicant.holding import field_names
 from portal.applicant.proving import take
 from portal.applicant.results import result_of
 from portal.applicant.words import FIELDS, KINDS
-from portal.pages import page
+from portal.pages import page, to_save
 from portal.sessions.access import for_roles, form_of
 from portal.sessions.keeping import Person
 from runtime.identity import APPLICANTS, Role
@@ -119,11 +119,7 @@ async def looked(request: Request, person: Person) -> Response:
 async def proof(request: Request, person: Person) -> Response:
     """A file with all records and their proofs, which anybody verifies without the node."""
     await form_of(request, person)
-    return Response(
-        await take(asking(request, person)),
-        media_type="application/zip",
-        headers={"Content-Disposition": 'attachment; filename="who-looked.zip"'},
-    )
+    return to_save(await take(asking(request, person)), "application/zip", "who-looked.zip")
 
 
 def by_applicant(one: Any) -> tuple[str, str] | None:

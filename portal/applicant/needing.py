@@ -35,7 +35,7 @@ from portal.applicant.words import (
     SOURCES,
 )
 from portal.node import told
-from portal.pages import page
+from portal.pages import after, page
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import InvalidArgument, NotFound
@@ -159,7 +159,7 @@ async def mine(request: Request, person: Person) -> Response:
     asked = pb.ListCollectionsRequest(
         holder_code=person.holder_code,
         page_size=PAGE,
-        page_token=request.query_params.get("after", ""),
+        page_token=after(request),
     )
     found = await told(ask.materials.ListCollections(asked, timeout=SECONDS))
     titles = await ask.titles(one.service_item for one in found.collections)

@@ -22,7 +22,7 @@ from portal.applicant.asking import NUMBER, PAGE, SECONDS, Asking, asking
 from portal.applicant.forms import REFUSALS, Form
 from portal.applicant.words import CORRECTIONS, FAULTS
 from portal.node import told
-from portal.pages import page
+from portal.pages import after, page
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError, InvalidArgument
@@ -46,7 +46,7 @@ async def mine(request: Request, person: Person) -> Response:
             pb.MyCorrectionsRequest(
                 key=person.holder_code,
                 page_size=20,
-                page_token=request.query_params.get("after", ""),
+                page_token=after(request),
             ),
             timeout=SECONDS,
         )
@@ -73,7 +73,7 @@ async def mine(request: Request, person: Person) -> Response:
             for made, lineage in zip(found.corrections, led, strict=True)
         ],
         following=found.next_page_token,
-        later=bool(request.query_params.get("after")),
+        later=bool(after(request)),
     )
 
 
@@ -117,7 +117,7 @@ async def find(request: Request, person: Person) -> Response:
         base_library="" if words and not personal else usual,
         kind=catalog_pb2.CATALOG_KIND_RESOURCE,
         page_size=PAGE,
-        page_token=request.query_params.get("after", ""),
+        page_token=after(request),
     )
     departments = await ask.departments()
     try:

@@ -29,14 +29,13 @@ from portal.applicant.holding import (
     APPLICANT,
     ONE,
     address_of,
-    attachment,
     check_in_force,
     field_names,
     name_of,
 )
 from portal.applicant.words import FIELDS, LIFETIMES, USES
 from portal.node import told
-from portal.pages import page, picture_of_code
+from portal.pages import after, page, picture_of_code, to_save
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 
@@ -164,16 +163,16 @@ async def saved(request: Request, person: Person) -> Response:
     if file is None:
         raise HTTPException(404)
     await asking(request, person).lasts()
-    return attachment(file, "text/html; charset=utf-8", "license.html")
+    return to_save(file, "text/html; charset=utf-8", "license.html")
 
 
 @APPLICANT
 async def presentations(request: Request, person: Person) -> Response:
     """What is open now; those that end last stand first."""
     ask = asking(request, person)
-    everything, after = "all" in request.query_params, request.query_params.get("after", "")
+    everything = "all" in request.query_params
     asked = pb.ListPresentationsRequest(
-        holder_code=person.holder_code, all=everything, page_size=20, page_token=after
+        holder_code=person.holder_code, all=everything, page_size=20, page_token=after(request)
     )
     found, departments, names = await asyncio.gather(
         told(ask.presentations.ListPresentations(asked, timeout=SECONDS)),

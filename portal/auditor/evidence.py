@@ -21,7 +21,7 @@ from portal.auditor.log import Log
 from portal.auditor.words import WORKS
 from portal.auditor.working import Work, works_of
 from portal.node import told
-from portal.pages import page
+from portal.pages import page, to_save
 from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
 from portal.uploads import File, form_with_files
@@ -162,8 +162,8 @@ async def bundle(request: Request, person: Person) -> Response:
     if work is None or work.outcome != "PASSED":
         return RedirectResponse("/audit/evidence", 303)
     about: Evidence = work.about
-    headers = {"Content-Disposition": f'attachment; filename="evidence-{about.digest[:12]}.zip"'}
-    return Response(about.bundle, media_type="application/vnd.etsi.asic-e+zip", headers=headers)
+    name = f"evidence-{about.digest[:12]}.zip"
+    return to_save(about.bundle, "application/vnd.etsi.asic-e+zip", name)
 
 
 ROUTES: Final = (

@@ -24,7 +24,7 @@ from portal.auditor.receipts import ROUTES as RECEIPTS
 from portal.auditor.words import FACTS
 from portal.auditor.working import works_of
 from portal.catalog import display_names, titles
-from portal.pages import page
+from portal.pages import page, to_save
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
 from runtime.idcodes import holds_citizen_number
@@ -113,7 +113,7 @@ async def leaf(request: Request, person: Person) -> Response:
     """A record's bytes, as they are hashed."""
     log = log_of(request, person)
     found = await log.record(request.path_params["index"])
-    return _file(found.leaf, f"record-{found.index}.json", "application/json")
+    return to_save(found.leaf, "application/json", f"record-{found.index}.json")
 
 
 @_AUDITOR
@@ -121,12 +121,7 @@ async def proof(request: Request, person: Person) -> Response:
     """The proof that a record is in the log."""
     index = request.path_params["index"]
     said = await log_of(request, person).proof(index)
-    return _file(said.encode(), f"record-{index}.tlog-proof", "text/plain; charset=utf-8")
-
-
-def _file(content: bytes, name: str, kind: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, media_type=kind, headers=headers)
+    return to_save(said, "text/plain; charset=utf-8", f"record-{index}.tlog-proof")
 
 
 _RECORD: Final = "/audit/log/{index:int}"

@@ -16,7 +16,8 @@ from starlette.responses import RedirectResponse, Response
 from exchange.v1 import catalog_pb2, oversight_pb2
 from portal.office import granting, words
 from portal.office.asking import PAGE, Asking
-from portal.office.showing import READERS, after, asking, name_of, show
+from portal.office.showing import READERS, asking, name_of, show
+from portal.pages import after
 from portal.sessions.access import form_of
 from portal.sessions.keeping import Person
 from runtime.idcodes import holds_citizen_number

@@ -21,8 +21,9 @@ from exchange.v1 import grants_pb2, oversight_pb2
 from portal.office import granting, terms, words
 from portal.office.asking import EVERYBODY, PAGE, Asking
 from portal.office.requests import GREATEST_FIELDS
-from portal.office.showing import ADMINISTRATORS, READERS, after, asking, name_of, show
+from portal.office.showing import ADMINISTRATORS, READERS, asking, name_of, show
 from portal.office.words import department_of
+from portal.pages import after
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError, NotFound, PermissionDenied

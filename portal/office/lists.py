@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from exchange.v1 import lists_pb2
 from portal.office.asking import EVERYBODY, GREATEST, PAGE, Asking
-from portal.office.showing import READERS, after, asking, show
+from portal.office.showing import READERS, asking, show
 from portal.office.words import department_of
+from portal.pages import after
 from portal.sessions.keeping import Person
 
 SUMMED = 10

@@ -18,7 +18,8 @@ from starlette.responses import Response
 
 from exchange.v1 import catalog_pb2, spatial_pb2
 from portal.office.asking import GREATEST, Asking
-from portal.office.showing import READERS, after, asking, show
+from portal.office.showing import READERS, asking, show
+from portal.pages import after
 from portal.sessions.keeping import Person
 from runtime.errors import InvalidArgument, PermissionDenied
 

@@ -13,8 +13,8 @@ from accounts.v1 import accounts_pb2
 from exchange.v1 import deadlines_pb2, systems_pb2
 from portal.office import bars, words
 from portal.office.asking import EVERYBODY, Asking
-from portal.office.showing import READERS, after, asking, show
-from portal.pages import language_of, sayer
+from portal.office.showing import READERS, asking, show
+from portal.pages import after, language_of, sayer
 from portal.sessions.keeping import Person
 
 SOON = 30

@@ -20,9 +20,10 @@ from starlette.responses import RedirectResponse, Response
 from exchange.v1 import grants_pb2, oversight_pb2
 from portal.office import granting, terms, words
 from portal.office.asking import EVERYBODY, GREATEST, PAGE, Asking
-from portal.office.showing import ADMINISTRATORS, READERS, after, asking, name_of, show
+from portal.office.showing import ADMINISTRATORS, READERS, asking, name_of, show
 from portal.office.terms import Terms
 from portal.office.words import department_of
+from portal.pages import after
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError, NotFound, PermissionDenied

@@ -12,7 +12,8 @@ from exchange.v1 import catalog_pb2
 from licenses.v1 import materials_pb2
 from portal.office import bars
 from portal.office.asking import EVERYBODY, PAGE, Asking
-from portal.office.showing import READERS, after, asking, name_of, show
+from portal.office.showing import READERS, asking, name_of, show
+from portal.pages import after
 from portal.sessions.keeping import Person
 
 AT_ONCE = 100

@@ -79,11 +79,6 @@ def _in_words(error: DomainError | None) -> tuple[DomainError | None, str]:
     return said, " ".join(dict.fromkeys(one[0] for one in named))
 
 
-def after(request: Request) -> str:
-    """Where the page of a list begins, by its address."""
-    return request.query_params.get("after", "")[:2000]
-
-
 def name_of(request: Request, collection: str) -> str:
     """departments/{department}/{collection}/{name} of a page's address."""
     places = request.path_params

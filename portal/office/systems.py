@@ -12,8 +12,9 @@ from starlette.responses import Response
 from exchange.v1 import systems_pb2
 from portal.office.asking import EVERYBODY, GREATEST
 from portal.office.overview import SOON
-from portal.office.showing import READERS, after, asking, show
+from portal.office.showing import READERS, asking, show
 from portal.office.words import department_of
+from portal.pages import after
 from portal.sessions.keeping import Person
 
 

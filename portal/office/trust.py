@@ -13,8 +13,8 @@ from starlette.responses import Response
 from licenses.v1 import licenses_pb2
 from portal.auditor.words import EVENTS, SEAL_STATES, USE_OPEN, USES
 from portal.office.asking import EVERYBODY, PAGE, Asking
-from portal.office.showing import READERS, after, asking, show
-from portal.pages import picture
+from portal.office.showing import READERS, asking, show
+from portal.pages import after, picture
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError
 from seal.v1 import seal_pb2, trust_pb2

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, Final
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,7 +15,7 @@ from exchange.v1 import inquiries_pb2
 from portal.catalog import display_names
 from portal.officer.asking import OFFICER, asking
 from portal.officer.words import INQUIRIES, time_left
-from portal.pages import page
+from portal.pages import after, page, to_save
 from portal.sessions.keeping import Person
 from portal.uploads import Form, form_with_files
 from runtime.errors import DomainError
@@ -36,7 +35,7 @@ def _name(request: Request) -> str:
 async def inquiries(request: Request, person: Person) -> Response:
     """Questions to the department, and its own."""
     ask = asking(request, person)
-    found = await ask.inquiries(request.query_params.get("after", ""))
+    found = await ask.inquiries(after(request))
     return page(
         request,
         "officer/inquiries.html",
@@ -153,12 +152,7 @@ async def attachment(request: Request, person: Person) -> Response:
     ids: Any = request.path_params
     name = f"departments/{ids['department']}/attachments/{ids['id']}"
     found = await asking(request, person).attachment(name)
-    called = quote(found.attachment.file_name)
-    return Response(
-        found.content,
-        media_type="application/octet-stream",
-        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{called}"},
-    )
+    return to_save(found.content, "application/octet-stream", found.attachment.file_name)
 
 
 async def _form(request: Request, person: Person) -> Form:

@@ -22,20 +22,16 @@ from portal.officer.measuring import ROUTES as MEASURING
 from portal.officer.subscribed import ROUTES as SUBSCRIBED
 from portal.officer.synced import ROUTES as SYNCED
 from portal.officer.words import DOUBTS, FAULTS, OPEN_DOUBTS, time_left
-from portal.pages import page
+from portal.pages import after, page
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError
 
 
-def _after(request: Request) -> str:
-    return request.query_params.get("after", "")
-
-
 @OFFICER
 async def resources(request: Request, person: Person) -> Response:
     """The department's resources: which are stale, which were never published."""
-    found = await asking(request, person).resources(_after(request))
+    found = await asking(request, person).resources(after(request))
     return page(
         request,
         "officer/resources.html",
@@ -57,7 +53,7 @@ async def resources(request: Request, person: Person) -> Response:
 async def doubts(request: Request, person: Person) -> Response:
     """Objections to the department's data, and its own to others'."""
     ask = asking(request, person)
-    found = await ask.corrections(_after(request))
+    found = await ask.corrections(after(request))
     return page(
         request,
         "officer/doubts.html",

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from portal.officer.asking import OFFICER, asking
 from portal.officer.words import LETTERS
-from portal.pages import page
+from portal.pages import after, page
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError
@@ -62,7 +62,7 @@ def _age(held: Any) -> tuple[str, str]:
 async def subscriptions(request: Request, person: Person) -> Response:
     """The department's subscriptions, with what waits in each."""
     ask = asking(request, person)
-    found = await ask.subscriptions(request.query_params.get("after", ""))
+    found = await ask.subscriptions(after(request))
     held = await asyncio.gather(*(ask.subscription(each.name) for each in found.subscriptions))
     return page(
         request,
@@ -86,7 +86,7 @@ async def _subscription(
 ) -> Response:
     ask, name = asking(request, person), _name(request)
     held, letters = await asyncio.gather(
-        ask.subscription(name), ask.dead_letters(name, request.query_params.get("after", ""))
+        ask.subscription(name), ask.dead_letters(name, after(request))
     )
     return page(
         request,

@@ -25,7 +25,7 @@ from portal import actors, catalog
 from portal.node import told
 from portal.officer.asking import OFFICER, SECONDS, Asking, asking
 from portal.officer.words import REJECTS
-from portal.pages import language_of, page, sayer
+from portal.pages import after, language_of, page, sayer
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound
@@ -43,7 +43,7 @@ def _name(request: Request) -> str:
 @OFFICER
 async def runs(request: Request, person: Person) -> Response:
     """The department's runs, the newest first."""
-    found = await asking(request, person).runs(request.query_params.get("after", ""))
+    found = await asking(request, person).runs(after(request))
     return page(
         request,
         "officer/runs.html",

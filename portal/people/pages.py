@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from accounts.v1 import accounts_pb2 as pb
 from portal.office.words import ROLES
-from portal.pages import page
+from portal.pages import after, page
 from portal.people.asking import asking
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
@@ -50,7 +50,7 @@ async def accounts(request: Request, person: Person) -> Response:
     """Accounts of departments."""
     ask = asking(request, person)
     found, waiting, departments = await asyncio.gather(
-        ask.accounts(request.query_params.get("after", "")), ask.acts(size=1), ask.departments()
+        ask.accounts(after(request)), ask.acts(size=1), ask.departments()
     )
     return page(
         request,
@@ -103,7 +103,7 @@ async def acts(request: Request, person: Person) -> Response:
     """Acts that wait for a second person; with `all=1` those of before, too."""
     ask, everything = asking(request, person), "all" in request.query_params
     found, departments = await asyncio.gather(
-        ask.acts(decided=everything, token=request.query_params.get("after", "")),
+        ask.acts(decided=everything, token=after(request)),
         ask.departments(),
     )
     return page(

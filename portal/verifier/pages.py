@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from portal.node import PART, NodeLink
-from portal.pages import language_of, page, picture
+from portal.pages import language_of, page, picture, to_save
 from portal.verifier.asking import GREATEST_LICENSE, Asking, is_offline
 from portal.verifier.coded import answer_to_code, with_license
 from portal.verifier.downloads import (
@@ -166,8 +166,7 @@ async def offline(request: Request) -> Response:
     room = _room(request)
     room.visitors.begin(_address(request))
     text = await room.offline.page(language_of(request))
-    headers = {"Content-Disposition": 'attachment; filename="tongban-verify.html"'}
-    return Response(text, media_type="text/html; charset=utf-8", headers=headers)
+    return to_save(text, "text/html; charset=utf-8", "tongban-verify.html")
 
 
 async def _recorded(room: Verifying, records: list[tuple[str, bytes]], *, english: bool) -> Answer:
