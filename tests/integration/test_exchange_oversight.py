@@ -339,6 +339,13 @@ async def test_what_is_given_and_not_used(node):
         oversight_pb2.ReportGrantUseRequest(parent=HOUSING)
     )
     assert {one.grant for one in mine.grants} == {used, exact}
+    assert all(one.in_force for one in mine.grants)
+    ended = grants_pb2.RevokeGrantRequest(name=exact, reason="不再需要", request_id="ended")
+    await source.grants.RevokeGrant(ended)
+    mine = await consumer.oversight.ReportGrantUse(
+        oversight_pb2.ReportGrantUseRequest(parent=HOUSING)
+    )
+    assert {one.grant for one in mine.grants if one.in_force} == {used}
 
 
 async def test_of_two_who_count_one_is_in_vain(node):
