@@ -274,7 +274,7 @@ class _Writer:
         return "<ofd:Attachments>Attachs/Attachments.xml</ofd:Attachments>"
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def _path(item: Path) -> str:
     """A path object after its ID: attributes and children. Cached: ornaments repeat."""
     if item.transform == IDENTITY:

@@ -30,7 +30,7 @@ def color(value: Color) -> str:
     return " ".join(number(channel / 255) for channel in value)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def path(item: Path) -> str:
     """Painting operators of a path. Cached: ornaments repeat."""
     if not (item.stroke or item.fill):

@@ -15,7 +15,7 @@ from runtime.errors import InvalidArgument
 _QUIET = 1
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def qr_path(text: str, box: Box) -> Path:
     """The code of a text, fitted to a box. Raises InvalidArgument, QR_TOO_LONG."""
     try:
