@@ -15,6 +15,8 @@ help: ## Say what there is.
 demo: $(VENV)/.installed ## Run the main job on the embedded default.
 	@$(BIN)/tongban demo $(ARGS)
 
+# What the tests saw of the web pages is there to look at.
+test: export TONGBAN_PICTURES ?= build/pictures
 test: $(VENV)/.tested-tools ## Install what the tests need and run them all.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.decode_limits import DecodeLimits
+from pyhanko.pdf_utils.misc import PdfReadError
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 _S: Final = rb"[\x00\t\n\f\r ]"
@@ -53,6 +54,9 @@ _BODY_CLOSED: Final = re.compile(_S + rb"*+endstream")
 # The library looks for what comes after.
 _CLOSED: Final = re.compile(_S + rb"*+endobj" + _S + rb"*+[^\x00\t\n\f\r %]")
 _DEEPEST: Final = 64
+# The library reads a file's end backwards, an octet at a time, however long a line or its breaks.
+_ENDING: Final = re.compile(rb"[^\r\n][\r\n]{1,8}startxref[ \t]*[\r\n]+[ \t]*\d+[ \t]*[\r\n]+%%EOF")
+_ENDING_BYTES: Final = 2048
 _ARRAY: Final = generic.ArrayObject
 _NUMBER: Final = generic.NumberObject
 _integer: Final = int.__new__
@@ -62,6 +66,8 @@ class PlainReader(PdfFileReader):
     """The library's reader, of octets that are all there."""
 
     def __init__(self, data: bytes, *, decode_limits: DecodeLimits) -> None:
+        if not _ENDING.search(data, max(0, len(data) - _ENDING_BYTES)):
+            raise PdfReadError("no startxref and %%EOF at its end")
         self._data = data
         self._is_encrypted: bool | None = None
         super().__init__(BytesIO(data), strict=True, decode_limits=decode_limits)

@@ -37,7 +37,7 @@ _RUN_AXE: Final = """async () =>
   (await axe.run(document, {resultTypes: ["violations"]})).violations"""
 #: Where pictures of the pages are kept, for people to look at: if they ask for them, since to take
 #: one takes longer than to open the page.
-PICTURES: Final = Path(os.environ.get("TONGBAN_PICTURES", "build/pictures"))
+PICTURES: Final = os.environ.get("TONGBAN_PICTURES", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +161,5 @@ def overflow(page: Page) -> int:
 
 def keep_picture(page: Page, name: str) -> None:
     """A picture of the whole page, for people to look at, where TONGBAN_PICTURES names a folder."""
-    if "TONGBAN_PICTURES" in os.environ:
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)

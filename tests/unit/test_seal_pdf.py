@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from io import BytesIO
 
+import pyhanko.pdf_utils.reader
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -322,3 +323,14 @@ def test_padding_that_is_not_empty() -> None:
     assert mutated[end - 3 : end - 1] == b"00"
     mutated[end - 3 : end - 1] = b"ab"
     assert "signature_format" in _failed(_assess(bytes(mutated)))
+
+
+@pytest.mark.parametrize("filled", [b"\0", b"\n"], ids=["no line", "nothing but lines"])
+@pytest.mark.parametrize("end", [b"\n%%EOF\n", b"startxref\n9\n%%EOF\n", b""])
+def test_an_end_that_is_none_is_not_looked_for_through_the_whole_file(
+    monkeypatch: pytest.MonkeyPatch, filled: bytes, end: bytes
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(pyhanko.pdf_utils.reader, "read_next_end_line", asked.append)
+    assert _failed(_assess(b"%PDF-1.7\n" + filled * 5000 + end)) == {"pdf_format"}
+    assert not asked
