@@ -3,7 +3,7 @@
 1. A holder names whom (name and code), which licenses, for what, and until when: at most a year.
 2. The agent may list these licenses, present them and have endorsed copies made of them for that
    purpose, and nothing else: neither take their originals, nor look at others' looks, nor delegate
-   further.
+   further. Whoever verifies what was presented or copied under it has to say that purpose.
 3. It is over at its end, or at once when the holder ends it, and with it every presentation and
    every copy that was made under it.
 """

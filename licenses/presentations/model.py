@@ -8,8 +8,9 @@
    the license is not in force its state is told, and no field; fields are told on PASSED only. The
    identifier, by which a verifier would know the license again, is told where it was chosen.
 4. A use is counted on PASSED only.
-5. A code is good for one use unless its holder says for how many. It may be bound to its purpose:
-   the verifier has to say the same one. Texts are compared by their letters and digits.
+5. A code is good for one use unless its holder says for how many. It may be bound to its purpose,
+   and under a delegation always is: the verifier has to say the same one. Texts are compared by
+   their letters and digits.
 """
 
 from __future__ import annotations

@@ -52,8 +52,9 @@ def presented(
 ) -> tuple[License, Presentation]:
     """The license, and the presentation of it that may be made. Raises as `present`.
 
-    It ends with the delegation it is made under. One that is verified offline, where nobody knows
-    the license's last day, ends with that day too.
+    It ends with the delegation it is made under, and is bound to its purpose: the holder allowed
+    that one and no other. One that is verified offline, where nobody knows the license's last day,
+    ends with that day too.
     """
     license_, under = held.usable(
         work.session,
@@ -71,5 +72,6 @@ def presented(
         wanted,
         license_id=license_.id,
         fields=chosen,
+        purpose_bound=wanted.purpose_bound or under is not None,
         expire_time=min(one for one in ends if one is not None),
     )

@@ -205,6 +205,8 @@ async def test_an_agent_presents_under_a_delegation_until_it_ends(node: LicenseN
     given = await delegate(node, mine)
     asked = {"holder_code": AGENT, "delegation": given.name, "purpose": PURPOSE}
     shown = await present(node, mine, **asked)
+    # The holder allowed one purpose: whatever the agent asks for, the code serves no other.
+    assert await verified(node, shown.code, "办理贷款") == "WRONG_PURPOSE"
     assert await verified(node, shown.code) == "PASSED"
 
     async def refusal(name: str, **changes: Any) -> str:

@@ -192,6 +192,9 @@ async def test_an_agents_code_is_bound_to_the_agent(node: LicenseNode) -> None:
     held = await kept(node)
     assert offline(node, code.text, held, holder_code=agent).reason is None
     assert offline(node, code.text, held, holder_code=HOLDER).reason == "HOLDER_DIFFERS"
+    # The holder allowed one purpose: it stands in the code, and binds who reads it.
+    other = offline(node, code.text, held, holder_code=agent, purpose="办理贷款")
+    assert other.reason == "WRONG_PURPOSE"
 
 
 async def test_a_code_is_made_within_the_licenses_days_only(node: LicenseNode) -> None:
