@@ -25,6 +25,7 @@ _REPLACEMENTS = {
     pb.PROOF_REPLACEMENT_QUERY: ("replaced by a query", "以数据查询替代"),
     pb.PROOF_REPLACEMENT_VERIFICATION: ("replaced by yes or no", "以数据核验替代"),
     pb.PROOF_REPLACEMENT_FORM: ("replaced by the form", "以自动填表替代"),
+    pb.PROOF_REPLACEMENT_OWN_DATA: ("replaced by own data", "以本部门数据替代"),
     pb.PROOF_REPLACEMENT_AWAITS_GRANT: ("replaced, waits for a grant", "可替代，待授权"),
     pb.PROOF_REPLACEMENT_NOTHING: ("replaced, by nothing that is there", "应替代，尚无来源"),
 }
@@ -32,7 +33,7 @@ _REPLACEMENTS = {
 
 _COUNTS = (
     "before", "after", "awaiting", "abolished", "filled", "by_license", "by_query",
-    "by_verification",
+    "by_verification", "own_data",
 )  # fmt: skip
 
 
@@ -66,7 +67,7 @@ class Report:
                 say("service item", "事项"), say("before", "原需"), say("after", "现需"),
                 say("awaiting a grant", "待授权"), say("abolished", "取消"),
                 say("filled", "自动填表"), say("license", "电子证照"), say("query", "查询"),
-                say("verified", "核验"), say("at once", "秒批"),
+                say("verified", "核验"), say("own data", "本部门"), say("at once", "秒批"),
             ),
             [
                 *map(_cells, self.lines),

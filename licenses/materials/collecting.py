@@ -48,6 +48,7 @@ from licenses.materials.model import (
     CollectionState,
     Copy,
     Handling,
+    MaterialSource,
     Planned,
     Result,
 )
@@ -353,7 +354,9 @@ def _result(
     form = filling.fill(handling, proven.facts, _known(plan, held), entries)
     asked = filling.still_asked(plan, proven.facts)
     required = {one.display_name for one in plan if one.required}
-    missing = [one for one in asked if one in required]
+    # What the department looks up in its own records nobody has seen here: a person decides.
+    unseen = {one.display_name for one in plan if one.source is MaterialSource.OWN_DATA}
+    missing = [one for one in (*asked, *sorted(unseen)) if one in required]
     decision, outcomes = rules.decide(handling.rule, form, missing, today)
     return Result(
         form=form,

@@ -280,6 +280,7 @@ def to_report(one: Line) -> pb.MaterialReport:
         by_license=one.by_license,
         by_query=one.by_query,
         by_verification=one.by_verification,
+        own_data=one.own_data,
         materials=[to_planned(planned) for planned in without_grants(one.materials)],
         proofs=[_to_proof(proof, one.replaced.get(proof.display_name)) for proof in one.proofs],
     )

@@ -33,9 +33,11 @@ class MaterialSource(StrEnum):
     VERIFIABLE = "VERIFIABLE"
     MUST_BE_ASKED = "MUST_BE_ASKED"
     FILLED_ONCE = "FILLED_ONCE"
+    OWN_DATA = "OWN_DATA"
 
 
-#: What an applicant is asked to agree to; a form that is filled in needs nobody's data.
+#: What an applicant is asked to agree to: a form that is filled in needs nobody's data, and of what
+#: the accepting department holds itself nothing is fetched.
 CONSENTED = frozenset(
     (
         MaterialSource.HELD_AS_LICENSE,
@@ -60,6 +62,7 @@ class Replacement(StrEnum):
     QUERY = "QUERY"
     VERIFICATION = "VERIFICATION"
     FORM = "FORM"
+    OWN_DATA = "OWN_DATA"
     AWAITS_GRANT = "AWAITS_GRANT"
     NOTHING = "NOTHING"
 

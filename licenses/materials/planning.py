@@ -1,7 +1,8 @@
 """Where each material comes from, and which questions get it: pure rules.
 
 1. In this order: the item's own form; a license that the applicant holds in force; data that a
-   grant in force gives whole; a yes or no that a grant allows; else it is asked.
+   grant in force gives whole; a yes or no that a grant allows; data that the accepting department
+   holds itself; else it is asked.
 2. A question is about the applicant and nobody else: the resource's key must be of the kind of
    number that the applicant was identified by.
 3. A grant counts that is the accepting department's, in force, and for this item or for any.
@@ -9,6 +10,8 @@
 5. Where an applicant holds several licenses that could stand in, they say which one does.
 6. What stands in for a material that the applicant refused is not read for the form either, nor
    under another material's question; a plan names what it reads for the form.
+7. What the accepting department is the source of it looks up in its own records: nobody brings it,
+   and nothing of it is fetched, nor filled into the form, without a grant like any other's.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from licenses.materials.model import (
     Planned,
     Resource,
 )
+from runtime import names
 from runtime.errors import InvalidArgument
 
 CITIZEN = "GB 11643"
@@ -285,6 +289,10 @@ def _under_grant(
             if allowed and material.item in grant.whole:
                 items = _items(material, known.handling, grant.whole)
                 return source, why, grant.name, items
+    if names.department_of(material.resource) == names.department_of(item.name):
+        return MaterialSource.OWN_DATA, (
+            "OWN_DATA", "the accepting department holds it itself: it looks in its own records",
+            "受理部门即数源部门：由其自行查阅本部门数据"), *nothing  # fmt: skip
     return None, ("NO_GRANT", "the accepting department has no grant in force for it: ask for one",
                   "受理部门没有相应的有效授权：请申请授权"), *nothing  # fmt: skip
 

@@ -3,7 +3,7 @@
 1. *Before* counts the item's materials and the proofs that were abolished, which are materials no
    more. *After* counts what must still be asked of whoever holds what there is to hold.
 2. Every material that is not asked any more stands in one of the other counts: before is the sum
-   of after, abolished, filled and the three ways of fetching.
+   of after, abolished, filled, the three ways of fetching, and what the department holds itself.
 3. Of what is still asked, `awaiting` would come by itself if the department had a grant.
 4. A proof that is replaced says what it comes by as the plan is: one that waits for a grant is
    still asked, and counts so.
@@ -44,6 +44,7 @@ class Line:
     by_license: int
     by_query: int
     by_verification: int
+    own_data: int
     materials: tuple[Planned, ...]
     proofs: tuple[Proof, ...]
     #: Of proofs that are replaced, by name, what they come by.
@@ -66,6 +67,7 @@ def line_of(item: Item, handling: Handling, planned: Sequence[Planned]) -> Line:
         by_license=counted[MaterialSource.HELD_AS_LICENSE],
         by_query=counted[MaterialSource.OBTAINABLE_UNDER_GRANT],
         by_verification=counted[MaterialSource.VERIFIABLE],
+        own_data=counted[MaterialSource.OWN_DATA],
         materials=tuple(planned),
         proofs=handling.proofs,
         replaced={
@@ -81,6 +83,7 @@ _BY = {
     MaterialSource.OBTAINABLE_UNDER_GRANT: Replacement.QUERY,
     MaterialSource.VERIFIABLE: Replacement.VERIFICATION,
     MaterialSource.FILLED_ONCE: Replacement.FORM,
+    MaterialSource.OWN_DATA: Replacement.OWN_DATA,
 }
 
 

@@ -39,6 +39,8 @@ class _MaterialSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Materi
     """It must be asked of the applicant."""
     MATERIAL_SOURCE_FILLED_ONCE: _MaterialSource.ValueType  # 5
     """It is the item's own form, filled from what is known and entered once."""
+    MATERIAL_SOURCE_OWN_DATA: _MaterialSource.ValueType  # 6
+    """The accepting department is itself the source of the data, and looks in its own records."""
 
 class MaterialSource(_MaterialSource, metaclass=_MaterialSourceEnumTypeWrapper):
     """Where a material comes from."""
@@ -55,6 +57,8 @@ MATERIAL_SOURCE_MUST_BE_ASKED: MaterialSource.ValueType  # 4
 """It must be asked of the applicant."""
 MATERIAL_SOURCE_FILLED_ONCE: MaterialSource.ValueType  # 5
 """It is the item's own form, filled from what is known and entered once."""
+MATERIAL_SOURCE_OWN_DATA: MaterialSource.ValueType  # 6
+"""The accepting department is itself the source of the data, and looks in its own records."""
 Global___MaterialSource: _TypeAlias = MaterialSource  # noqa: Y015
 
 class _ProofDisposition:
@@ -205,6 +209,8 @@ class _ProofReplacementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Proo
     """It would be read or verified, and the department has no grant yet: it is still asked."""
     PROOF_REPLACEMENT_NOTHING: _ProofReplacement.ValueType  # 6
     """Nothing that is there now replaces it: it is still asked."""
+    PROOF_REPLACEMENT_OWN_DATA: _ProofReplacement.ValueType  # 7
+    """The accepting department holds the data itself."""
 
 class ProofReplacement(_ProofReplacement, metaclass=_ProofReplacementEnumTypeWrapper):
     """What a proof that is replaced comes by."""
@@ -223,6 +229,8 @@ PROOF_REPLACEMENT_AWAITS_GRANT: ProofReplacement.ValueType  # 5
 """It would be read or verified, and the department has no grant yet: it is still asked."""
 PROOF_REPLACEMENT_NOTHING: ProofReplacement.ValueType  # 6
 """Nothing that is there now replaces it: it is still asked."""
+PROOF_REPLACEMENT_OWN_DATA: ProofReplacement.ValueType  # 7
+"""The accepting department holds the data itself."""
 Global___ProofReplacement: _TypeAlias = ProofReplacement  # noqa: Y015
 
 @_typing.final
@@ -912,6 +920,7 @@ class MaterialReport(_message.Message):
     BY_VERIFICATION_FIELD_NUMBER: _builtins.int
     MATERIALS_FIELD_NUMBER: _builtins.int
     PROOFS_FIELD_NUMBER: _builtins.int
+    OWN_DATA_FIELD_NUMBER: _builtins.int
     service_item: _builtins.str
     """departments/{department}/serviceItems/{service_item}"""
     display_name: _builtins.str
@@ -934,6 +943,8 @@ class MaterialReport(_message.Message):
     """Read under a grant."""
     by_verification: _builtins.int
     """Verified under a grant."""
+    own_data: _builtins.int
+    """Held by the accepting department itself."""
     @_builtins.property
     def materials(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedMaterial]:
         """The materials, without names of grants."""
@@ -958,10 +969,11 @@ class MaterialReport(_message.Message):
         by_verification: _builtins.int = ...,
         materials: _abc.Iterable[Global___PlannedMaterial] | None = ...,
         proofs: _abc.Iterable[Global___Proof] | None = ...,
+        own_data: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abolished", b"abolished", "after", b"after", "awaiting", b"awaiting", "before", b"before", "by_license", b"by_license", "by_query", b"by_query", "by_verification", b"by_verification", "display_name", b"display_name", "filled", b"filled", "handled_at_once", b"handled_at_once", "materials", b"materials", "proofs", b"proofs", "service_item", b"service_item"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abolished", b"abolished", "after", b"after", "awaiting", b"awaiting", "before", b"before", "by_license", b"by_license", "by_query", b"by_query", "by_verification", b"by_verification", "display_name", b"display_name", "filled", b"filled", "handled_at_once", b"handled_at_once", "materials", b"materials", "own_data", b"own_data", "proofs", b"proofs", "service_item", b"service_item"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

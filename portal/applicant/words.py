@@ -98,6 +98,12 @@ SOURCES: Final = {
         "经您同意代为获取",
     ),
     materials_pb2.MATERIAL_SOURCE_VERIFIABLE: ("green", "✓", "Checked by yes or no", "是否核验"),
+    materials_pb2.MATERIAL_SOURCE_OWN_DATA: (
+        "green",
+        "✓",
+        "The department has it",
+        "部门已有",
+    ),
     materials_pb2.MATERIAL_SOURCE_FILLED_ONCE: ("green", "✓", "Filled in for you", "自动填写"),
     materials_pb2.MATERIAL_SOURCE_MUST_BE_ASKED: ("amber", "!", "Please bring it", "请您提供"),
 }
@@ -131,6 +137,12 @@ REPLACEMENTS: Final = {
         "✓",
         "It is the form, filled in",
         "表单自动填写",
+    ),
+    materials_pb2.PROOF_REPLACEMENT_OWN_DATA: (
+        "green",
+        "✓",
+        "The department looks in its own records",
+        "由部门查阅本部门数据替代",
     ),
     materials_pb2.PROOF_REPLACEMENT_AWAITS_GRANT: (
         "amber",
@@ -167,6 +179,10 @@ REASONS: Final = {
     "GRANT_TO_VERIFY": (
         "The department asks another one, which answers yes or no and shows nothing else.",
         "受理部门可向数源部门核验，仅得到“是”或“否”。",
+    ),
+    "OWN_DATA": (
+        "The department keeps these records itself and looks there.",
+        "受理部门自己保存该数据，自行查阅。",
     ),
     "NO_LICENSE_HELD": (
         "You do not hold this electronic license yet.",

@@ -21,13 +21,14 @@ AT_ONCE = 100
 SUMMED = 20
 """Pages of the report that are summed up; a locality has some hundreds of service items."""
 _COUNTED = (
-    "before", "after", "awaiting", "by_license", "by_query", "by_verification", "filled",
-    "abolished",
+    "before", "after", "awaiting", "by_license", "by_query", "by_verification", "own_data",
+    "filled", "abolished",
 )  # fmt: skip
 SOURCES = {
     materials_pb2.MATERIAL_SOURCE_HELD_AS_LICENSE: ("green", "by a license", "电子证照替代"),
     materials_pb2.MATERIAL_SOURCE_OBTAINABLE_UNDER_GRANT: ("green", "looked up", "共享查询获取"),
     materials_pb2.MATERIAL_SOURCE_VERIFIABLE: ("green", "verified", "共享核查"),
+    materials_pb2.MATERIAL_SOURCE_OWN_DATA: ("green", "its own data", "本部门数据"),
     materials_pb2.MATERIAL_SOURCE_FILLED_ONCE: ("green", "filled in once", "自动填表"),
     materials_pb2.MATERIAL_SOURCE_MUST_BE_ASKED: ("amber", "must be brought", "仍需提交"),
 }

@@ -111,7 +111,8 @@ def reason(material: Material = MATERIAL, **known: object) -> str:
     item = Item(name=ITEM, display_name="事项", active=True, materials=(material,))
     (one,) = planning.plan(item, replace(KNOWN, **known))  # type: ignore[arg-type]
     asked = one.source is MaterialSource.MUST_BE_ASKED
-    assert asked is (not (one.license_type or one.grant) or bool(one.reason in ASKED))
+    had = one.license_type or one.grant or one.source is MaterialSource.OWN_DATA
+    assert asked is (not had or bool(one.reason in ASKED))
     return one.reason
 
 
@@ -135,6 +136,15 @@ def test_a_plan_takes_what_is_there_in_order_and_says_why_not() -> None:
     ):
         assert reason(grants=[useless]) == "NO_GRANT"
     assert reason(grants=[replace(GRANT, service_item=ITEM)]) == "GRANT_IN_FORCE"
+    # Nobody brings to a department what it publishes itself.
+    own = "departments/human-resources/resources/insured"
+    held = replace(MATERIAL, resource=own)
+    mine = {own: replace(RESOURCE, name=own)}
+    assert reason(held, resources=mine, grants=[]) == "OWN_DATA"
+    granted = [replace(GRANT, resource=own)]
+    assert reason(held, resources=mine, grants=granted) == "GRANT_IN_FORCE"
+    mine = {own: replace(RESOURCE, name=own, active=False)}
+    assert reason(held, resources=mine, grants=[]) == "RESOURCE_NOT_IN_FORCE"
     assert reason(resources={}) == "RESOURCE_NOT_IN_FORCE"
     assert reason(standard="GB 32100") == "KEY_NOT_THE_APPLICANTS"
     other = replace(RESOURCE, key_standard="")
@@ -212,9 +222,11 @@ def test_what_the_applicant_refused_is_not_read_under_another_question() -> None
 
 
 def test_what_was_asked_before_is_asked_still_or_told_where_it_went() -> None:
+    own = replace(RESOURCE, name="departments/human-resources/resources/insured")
     materials = tuple(
         Material(display_name=name, required=True, **more)
         for name, more in (
+            ("参保", {"resource": own.name, "item": "z"}),
             ("表", {}), ("证", {"license_type": TYPE}), ("照片", {}),
             ("户口", {"resource": PEOPLE, "item": "name"}),
             ("社保", {"resource": "departments/x/resources/y", "item": "z"}),
@@ -224,21 +236,21 @@ def test_what_was_asked_before_is_asked_still_or_told_where_it_went() -> None:
     gone = Proof(display_name="婚姻证明", disposition=Disposition.ABOLISHED)
     replaced = [
         Proof(display_name=one, disposition=Disposition.REPLACED)
-        for one in ("表", "证", "户口", "社保", "照片")
+        for one in ("参保", "表", "证", "户口", "社保", "照片")
     ]
     handling = Handling(service_item=ITEM, filled_materials=("表",), proofs=(gone, *replaced))
     other = replace(RESOURCE, name="departments/x/resources/y")
     known = replace(
-        KNOWN, handling=handling, resources={PEOPLE: RESOURCE, other.name: other}
+        KNOWN, handling=handling, resources={PEOPLE: RESOURCE, other.name: other, own.name: own}
     )  # fmt: skip
     line = line_of(item, handling, planning.plan(item, known))
-    assert (line.before, line.after, line.awaiting) == (6, 2, 1)
+    assert (line.before, line.after, line.awaiting, line.own_data) == (7, 2, 1, 1)
     assert [one.value for one in line.replaced.values()] == [
-        "FORM", "LICENSE", "QUERY", "AWAITS_GRANT", "NOTHING",
+        "OWN_DATA", "FORM", "LICENSE", "QUERY", "AWAITS_GRANT", "NOTHING",
     ]  # fmt: skip
     assert line.before == (
         line.after + line.abolished + line.filled + line.by_license + line.by_query
-        + line.by_verification
+        + line.by_verification + line.own_data
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ SOURCES_ZH = {
     "VERIFIABLE": "数据核验",
     "MUST_BE_ASKED": "需提交",
     "FILLED_ONCE": "自动填表",
+    "OWN_DATA": "本部门数据",
 }
 DECISIONS_ZH = {"APPROVED": "通过", "REFERRED": "转人工", "UNSPECIFIED": "—"}
 
