@@ -7,6 +7,7 @@ passed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,14 @@ class DocumentVerdict:
     detail_zh: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agency:
+    """That an agent presents (委托), for what and until when; who it is tells their card."""
+
+    purpose: str
+    expire_time: datetime
+
+
 CARD_NOT_SEEN = NotCompared(
     detail="not compared: whose code it is; compare their card, by its number",
     detail_zh="未核对：出示人是否为持证人本人；请核对身份证件号码",
@@ -61,6 +70,11 @@ NO_STATUS_LIST = NotCompared(
 NOT_YET_LISTED = NotCompared(
     detail="not compared: the license is newer than the status list; fetch a newer one",
     detail_zh="未核对：证照签发于状态列表生成之后；请获取新的列表",
+)
+PURPOSE_IN_OTHER_WORDS = NotCompared(
+    detail="not compared: whether your purpose is the holder's; they wrote another, and bound "
+    "nobody to it: read theirs",
+    detail_zh="未核对：您的用途与持证人所写用途文字不同，持证人未限定用途；请自行比对",
 )
 RECEIVER_IN_WORDS = NotCompared(
     detail="not compared: whether the copy is for you; its receiver is named in words",

@@ -7,10 +7,12 @@
    nothing (unknown, for others, ended, expired, used up) nothing about the license is told; where
    the license is not in force its state is told, and no field; fields are told on PASSED only. The
    identifier, by which a verifier would know the license again, is told where it was chosen.
+   What the holder said it is for is told with the fields, and that an agent shows it.
 4. A use is counted on PASSED only.
 5. A code is good for one use unless its holder says for how many. It may be bound to its purpose,
    and under a delegation always is: the verifier has to say the same one. Texts are compared by
-   their letters and digits.
+   their letters and digits. Where it binds nobody, that a verifier's words are others is told: a
+   counter's seldom are the holder's.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from licenses.checks import Check, DocumentVerdict
+from licenses.checks import PURPOSE_IN_OTHER_WORDS, Agency, Check, DocumentVerdict, NotCompared
 from licenses.model import NEVER_IN_FORCE, STATE_WORDS, License, LicenseState, has_begun, is_expired
 from licenses.texts import same_purpose
 from licenses.types.values import SHOWN_VIOLATIONS
@@ -142,6 +144,8 @@ class Outcome:
     identifier: str = ""
     type_name: str = ""
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+    shown_for: str = field(default="", repr=False)
+    agency: Agency | None = None
 
 
 def show_code(random: bytes) -> str:
@@ -262,6 +266,16 @@ def shown_refusal(
     return None
 
 
+def purpose_step(presentation: Presentation, purpose: str) -> NotCompared | None:
+    """That a verifier's purpose is in other words than the holder's, which binds nobody.
+
+    A `purpose` of "" is compared with nothing.
+    """
+    if not purpose or presentation.purpose_bound or same_purpose(presentation.purpose, purpose):
+        return None
+    return PURPOSE_IN_OTHER_WORDS
+
+
 def license_refusal(
     license_: License, *, now: datetime, document: DocumentVerdict | None
 ) -> Refusal | None:
@@ -292,15 +306,22 @@ def describe(
     *,
     document: DocumentVerdict | None = None,
     card_seen: bool = False,
+    purpose: str = "",
+    agency: Agency | None = None,
 ) -> Outcome:
-    """What the verifier is told about a decision; the identifier only where it was chosen."""
+    """What the verifier is told about a decision; the identifier only where it was chosen.
+
+    `purpose` is what they said, or "" where they need not.
+    """
     summary, summary_zh = summary_of(refusal, license_)
-    outcome = Outcome(
-        refusal=refusal,
-        summary=summary,
-        summary_zh=summary_zh,
-        checks=_checks(refusal, summary, summary_zh, document, card_seen=card_seen),
-    )
+    checks = _checks(refusal, summary, summary_zh, document, card_seen=card_seen)
+    left = purpose_step(presentation, purpose) if presentation and refusal is None else None
+    if left is not None:
+        summary, summary_zh = f"{summary}; {left.detail}", f"{summary_zh}；{left.detail_zh}"
+        checks += (
+            Check(name="purpose_words", passed=None, detail=left.detail, detail_zh=left.detail_zh),
+        )
+    outcome = Outcome(refusal=refusal, summary=summary, summary_zh=summary_zh, checks=checks)
     if refusal in OPENS_NOTHING or presentation is None or license_ is None:
         return outcome
     return replace(
@@ -310,6 +331,8 @@ def describe(
         identifier=license_.identifier if IDENTIFIER in presentation.fields else "",
         type_name=license_.metadata["ZZMC"],
         fields={key: license_.metadata[key] for key in presentation.fields} if not refusal else {},
+        shown_for=presentation.purpose if not refusal else "",
+        agency=agency if not refusal else None,
     )
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from licenses.accesses.model import Look
 from licenses.accesses.service import Looks
 from licenses.accesses.store import leaf_hash
+from licenses.checks import Agency
 from licenses.holders import HOLDERS
 from licenses.presentations.model import Outcome, Presentation, is_open
 from licenses.presentations.service import Presenting
@@ -142,7 +143,16 @@ def to_verification(outcome: Outcome) -> pb.VerifyPresentationResponse:
         fields=outcome.fields,
         license_identifier=outcome.identifier,
         license_type_display_name=outcome.type_name,
+        shown_for=outcome.shown_for,
+        agency=to_agency(outcome.agency),
     )
+
+
+def to_agency(of: Agency | None) -> pb.Agency | None:
+    """That an agent presents."""
+    if of is None:
+        return None
+    return pb.Agency(purpose=of.purpose, expire_time=to_time(of.expire_time))
 
 
 def to_receipt(leaf: bytes, salt: bytes) -> pb.LookReceipt:

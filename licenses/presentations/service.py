@@ -44,7 +44,7 @@ from licenses.presentations.model import (
     show_code,
     uses,
 )
-from licenses.presentations.showing import card_fits, presented
+from licenses.presentations.showing import agency_of, card_fits, presented
 from licenses.texts import check_text
 from runtime import names
 from runtime.clock import Clock
@@ -202,26 +202,36 @@ class Presenting:
         principal: Principal,
         who: str = "",
         holder_code: str = "",
+        any_purpose: bool = False,
     ) -> tuple[Outcome, SealedRecord]:
         """What a code opens for this verifier now, and the audit record that tells of it.
 
         `who` is whose tries are counted, where that is not the calling system; `holder_code` the
-        number on the card that was seen, or "". Raises InvalidArgument (BAD_TEXT),
-        ResourceExhausted (TOO_MANY_UNKNOWN_CODES, TOO_MANY_GUESSES) and Unavailable (the seal
-        service does not answer).
+        number on the card that was seen, or ""; `any_purpose` where the verifier said none, so
+        that none is compared in words. Raises InvalidArgument (BAD_TEXT), ResourceExhausted
+        (TOO_MANY_UNKNOWN_CODES, TOO_MANY_GUESSES) and Unavailable (the seal service does not
+        answer).
         """
         check_text(purpose, name="purpose")
         digest = code_digest(code)
         at = f"code {digest.hex()}" if digest and holder_code else ""
         with self._guesses.trying(who or principal.system, at):
-            told, record = self._verify(digest, purpose, principal, holder_code)
+            told, record = self._verify(
+                digest, purpose, principal, holder_code, any_purpose=any_purpose
+            )
             if told.refusal in OPENS_NOTHING:
                 wrong = told.refusal is Refusal.HOLDER_DIFFERS
                 self._guesses.count(who or principal.system, at if wrong else "")
         return told, record
 
     def _verify(
-        self, digest: bytes | None, purpose: str, principal: Principal, holder_code: str
+        self,
+        digest: bytes | None,
+        purpose: str,
+        principal: Principal,
+        holder_code: str,
+        *,
+        any_purpose: bool,
     ) -> tuple[Outcome, SealedRecord]:
         document = None if digest is None else self._document_behind(digest, principal)
         with self._database.unit_of_work() as work:
@@ -249,7 +259,13 @@ class Presenting:
             # Every system reads the log, who tried the code too: it tells no more than the answer
             # does, and commits to the rest in one shape.
             outcome = describe(
-                refusal, presentation, license_, document=document, card_seen=bool(holder_code)
+                refusal,
+                presentation,
+                license_,
+                document=document,
+                card_seen=bool(holder_code),
+                purpose="" if any_purpose else purpose,
+                agency=agency_of(work, presentation),
             )
             # Whose license it is was not told, nor whether there is one: the salt that opens it
             # is the holder's. Who verified opens what they asked and were told.

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from licenses import held
 from licenses import store as licenses
+from licenses.checks import Agency
 from licenses.delegations import store as delegations
 from licenses.delegations.model import is_agent
 from licenses.model import License
@@ -26,6 +27,14 @@ def card_fits(
         found = delegations.delegation_by_id(work.session, presentation.delegation)
         return is_agent(found, seen)
     return held.is_holder(license_, seen)
+
+
+def agency_of(work: UnitOfWork, presentation: Presentation | None) -> Agency | None:
+    """The delegation under which an agent shows it, as a verifier is told of it."""
+    if presentation is None or not presentation.delegation:
+        return None
+    found = delegations.delegation_by_id(work.session, presentation.delegation)
+    return Agency(purpose=found.purpose, expire_time=found.expire_time) if found else None
 
 
 def license_of_code(

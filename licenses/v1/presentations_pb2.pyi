@@ -52,7 +52,7 @@ class PresentLicenseRequest(_message.Message):
     request_id: _builtins.str
     """Repeats are refused, not answered again: the code is told once."""
     purpose_bound: _builtins.bool
-    """The verifier has to say the same purpose, by its letters and digits."""
+    """The verifier has to say the same purpose, by its letters and digits; under a delegation always."""
     delegation: _builtins.str
     """The delegation under which an agent presents; then holder_code is the agent's own."""
     @_builtins.property
@@ -172,12 +172,16 @@ class VerifyPresentationResponse(_message.Message):
     LICENSE_IDENTIFIER_FIELD_NUMBER: _builtins.int
     LICENSE_TYPE_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    SHOWN_FOR_FIELD_NUMBER: _builtins.int
+    AGENCY_FIELD_NUMBER: _builtins.int
     state: _licenses_pb2.LicenseState.ValueType
     """The live state; unspecified where the code opens nothing."""
     license_identifier: _builtins.str
     """Identifier of the license, where the holder chose it."""
     license_type_display_name: _builtins.str
     """Such as 就业创业登记证."""
+    shown_for: _builtins.str
+    """What the holder showed it for, where it passed."""
     @_builtins.property
     def verdict(self) -> _seal_pb2.Verdict:
         """PASSED when the license is in force and its seal is good."""
@@ -194,6 +198,10 @@ class VerifyPresentationResponse(_message.Message):
     def receipt(self) -> Global___LookReceipt:
         """What the log tells of this look."""
 
+    @_builtins.property
+    def agency(self) -> Global___Agency:
+        """Set where an agent of the holder presents, and it passed."""
+
     def __init__(
         self,
         *,
@@ -204,14 +212,46 @@ class VerifyPresentationResponse(_message.Message):
         license_identifier: _builtins.str = ...,
         license_type_display_name: _builtins.str = ...,
         receipt: Global___LookReceipt | None = ...,
+        shown_for: _builtins.str = ...,
+        agency: Global___Agency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "state_time", b"state_time", "verdict", b"verdict"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "receipt", b"receipt", "state_time", b"state_time", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "license_identifier", b"license_identifier", "license_type_display_name", b"license_type_display_name", "receipt", b"receipt", "state", b"state", "state_time", b"state_time", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "fields", b"fields", "license_identifier", b"license_identifier", "license_type_display_name", b"license_type_display_name", "receipt", b"receipt", "shown_for", b"shown_for", "state", b"state", "state_time", b"state_time", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VerifyPresentationResponse: _TypeAlias = VerifyPresentationResponse  # noqa: Y015
+
+@_typing.final
+class Agency(_message.Message):
+    """A delegation under which an agent presents, as a verifier is told of it: who the agent is tells
+    their card.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    purpose: _builtins.str
+    """What the holder delegated for."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until then."""
+
+    def __init__(
+        self,
+        *,
+        purpose: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Agency: _TypeAlias = Agency  # noqa: Y015
 
 @_typing.final
 class LookReceipt(_message.Message):

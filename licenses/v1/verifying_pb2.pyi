@@ -201,6 +201,8 @@ class VerifyLicenseResponse(_message.Message):
     RECEIPT_FIELD_NUMBER: _builtins.int
     STATE_THEN_FIELD_NUMBER: _builtins.int
     ENDORSEMENT_FIELD_NUMBER: _builtins.int
+    SHOWN_FOR_FIELD_NUMBER: _builtins.int
+    AGENCY_FIELD_NUMBER: _builtins.int
     state: _licenses_pb2.LicenseState.ValueType
     """The live state; unspecified where nothing of the license is told."""
     license_identifier: _builtins.str
@@ -209,6 +211,8 @@ class VerifyLicenseResponse(_message.Message):
     """Such as 就业创业登记证."""
     state_then: _licenses_pb2.LicenseState.ValueType
     """The state at `as_of`, where that was asked."""
+    shown_for: _builtins.str
+    """What the holder showed it for: of a code or a QR code that passed."""
     @_builtins.property
     def verdict(self) -> _seal_pb2.Verdict:
         """PASSED when it is genuine and in force, for this purpose."""
@@ -229,6 +233,10 @@ class VerifyLicenseResponse(_message.Message):
     def endorsement(self) -> Global___CopyEndorsement:
         """Of an endorsed copy."""
 
+    @_builtins.property
+    def agency(self) -> _presentations_pb2.Agency:
+        """Set where an agent of the holder presents, and it passed."""
+
     def __init__(
         self,
         *,
@@ -241,10 +249,12 @@ class VerifyLicenseResponse(_message.Message):
         receipt: _presentations_pb2.LookReceipt | None = ...,
         state_then: _licenses_pb2.LicenseState.ValueType = ...,
         endorsement: Global___CopyEndorsement | None = ...,
+        shown_for: _builtins.str = ...,
+        agency: _presentations_pb2.Agency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["endorsement", b"endorsement", "receipt", b"receipt", "state_time", b"state_time", "verdict", b"verdict"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "endorsement", b"endorsement", "receipt", b"receipt", "state_time", b"state_time", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endorsement", b"endorsement", "fields", b"fields", "license_identifier", b"license_identifier", "license_type_display_name", b"license_type_display_name", "receipt", b"receipt", "state", b"state", "state_then", b"state_then", "state_time", b"state_time", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "endorsement", b"endorsement", "fields", b"fields", "license_identifier", b"license_identifier", "license_type_display_name", b"license_type_display_name", "receipt", b"receipt", "shown_for", b"shown_for", "state", b"state", "state_then", b"state_then", "state_time", b"state_time", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

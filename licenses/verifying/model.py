@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from licenses.checks import RECEIVER_IN_WORDS, Check, NotCompared
+from licenses.checks import RECEIVER_IN_WORDS, Agency, Check, NotCompared
 from licenses.copies.model import EndorsedCopy, Endorsement
 from licenses.model import License, LicenseState, has_begun, is_expired
 from licenses.presentations.model import (
@@ -94,6 +94,9 @@ class Verified:
     endorsement: Endorsement | None = None
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
     identifier: str = ""
+    #: Of a presentation: what its holder said it is for, and that an agent shows it.
+    shown_for: str = field(default="", repr=False)
+    agency: Agency | None = None
 
 
 def state_then_refusal(license_: License, then: LicenseState | None, at: datetime) -> Reason | None:

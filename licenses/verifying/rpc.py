@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from licenses.presentations.rpc import to_receipt, to_verification
+from licenses.presentations.rpc import to_agency, to_receipt, to_verification
 from licenses.presentations.service import Presenting
 from licenses.v1 import verifying_pb2 as pb
 from licenses.verifying.model import Verified, check_card
@@ -76,6 +76,7 @@ class VerifyingRpc:
             principal=asking.principal,
             who=asking.who,
             holder_code=request.holder_code,
+            any_purpose=asking.is_visitor and not request.purpose,
         )
         of = to_verification(outcome)
         return pb.VerifyLicenseResponse(
@@ -85,6 +86,8 @@ class VerifyingRpc:
             fields=of.fields,
             license_identifier=of.license_identifier,
             license_type_display_name=of.license_type_display_name,
+            shown_for=of.shown_for,
+            agency=of.agency if of.HasField("agency") else None,
             receipt=to_receipt(record.leaf, record.asked_salt),
         )
 
@@ -102,6 +105,7 @@ class VerifyingRpc:
                 holder_code=request.holder_code,
                 principal=asking.principal,
                 who=asking.who,
+                any_purpose=asking.is_visitor and not request.purpose,
             )
         if subject == "document":
             return self._verifying.file(
@@ -155,6 +159,8 @@ def to_answer(found: Verified, record: SealedRecord) -> pb.VerifyLicenseResponse
             found.checks,
         ),
         fields=found.fields,
+        shown_for=found.shown_for,
+        agency=to_agency(found.agency),
         receipt=to_receipt(record.leaf, record.asked_salt),
     )
     if license_ is not None:

@@ -20,6 +20,7 @@ import contextlib
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from licenses import held
@@ -38,10 +39,11 @@ from licenses.presentations.model import (
     IDENTIFIER,
     Presentation,
     Refusal,
+    purpose_step,
     shown_refusal,
     state_refusal,
 )
-from licenses.presentations.showing import license_of_code
+from licenses.presentations.showing import agency_of, license_of_code
 from licenses.presenting_keys import PresentingKeys
 from licenses.statuslist.service import StatusLists
 from licenses.texts import check_text
@@ -94,12 +96,20 @@ class Verifying:
         self._guesses = guesses or Guesses()
 
     def qr(
-        self, text: str, *, purpose: str, holder_code: str, principal: Principal, who: str = ""
+        self,
+        text: str,
+        *,
+        purpose: str,
+        holder_code: str,
+        principal: Principal,
+        who: str = "",
+        any_purpose: bool = False,
     ) -> tuple[Verified, SealedRecord]:
         """Verify a QR code, by the live state.
 
         `holder_code` is the number on the card that was seen, or "". `who`: whose tries are
-        counted, where that is not the calling system. Raises InvalidArgument (BAD_TEXT,
+        counted, where that is not the calling system; `any_purpose` where the verifier said none,
+        so that none is compared in words. Raises InvalidArgument (BAD_TEXT,
         BAD_HOLDER_CODE), ResourceExhausted (TOO_MANY_UNKNOWN_CODES, TOO_MANY_GUESSES).
         """
         check_text(purpose, name="purpose")
@@ -107,7 +117,9 @@ class Verifying:
         code, fault = self._read_qr(text)
         at = code.presentation_id if code and holder_code else ""
         with self._guesses.trying(who or principal.system, at):
-            found, record = self._qr(code, fault, purpose, holder_code, principal)
+            found, record = self._qr(
+                code, fault, purpose, holder_code, principal, any_purpose=any_purpose
+            )
             self._count(found, who or principal.system, at)
         return found, record
 
@@ -118,6 +130,8 @@ class Verifying:
         purpose: str,
         holder_code: str,
         principal: Principal,
+        *,
+        any_purpose: bool,
     ) -> tuple[Verified, SealedRecord]:
         # The slow hash, before any lock is held.
         holder = holder_step(code, holder_code)
@@ -135,7 +149,16 @@ class Verifying:
             if license_ is not None:
                 steps.append(("license_state", state_refusal(license_, now)))
             fields = code.fields if code else {}
+            words = None if any_purpose or not presentation else purpose_step(presentation, purpose)
+            if words is not None:
+                steps.append(("purpose_words", words))
             found = conclude(steps, license_, fields=fields, shown=fields)
+            if found.reason is None and presentation is not None:
+                found = replace(
+                    found,
+                    shown_for=presentation.purpose,
+                    agency=agency_of(work, presentation),
+                )
             record = self._record(
                 work, Subject.QR, found, license_, purpose, principal,
                 presentation=presentation,

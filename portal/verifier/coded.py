@@ -65,6 +65,7 @@ _ASKED: Final[Mapping[str, Told]] = {
     "presentation": Told(en="The presentation is open", zh="亮证仍然有效"),
     "uses_left": Told(en="It may be used once more", zh="核验次数未用完"),
     "purpose_fits": Told(en="The purpose fits", zh="用途相符"),
+    "purpose_words": Told(en="The holder's words for the purpose", zh="持证人所写用途"),
     "license_state": Told(en="The license is in force", zh="证照处于有效状态"),
     "validity_period": Told(en="Within its first and last day", zh="在有效期内"),
     "metadata_unchanged": Told(en="It says what was issued", zh="内容与签发时一致"),
@@ -206,6 +207,12 @@ def _facts(found: verifying_pb2.VerifyLicenseResponse, *, english: bool) -> tupl
         since = shown_time(found.state_time.ToDatetime(UTC))
         said = f"{state.en}, since {since}" if english else f"{state.zh}（自 {since}）"
         say("State now", "当前状态", said)
+    say("Shown for", "出示用途", found.shown_for)
+    if found.HasField("agency"):
+        until = shown_time(found.agency.expire_time.ToDatetime(UTC))
+        said = f"An agent, under a delegation for “{found.agency.purpose}” until {until}"
+        said_zh = f"受托人：持证人委托其办理“{found.agency.purpose}”，至 {until}"
+        say("Presented by", "出示人", said if english else said_zh)
     if found.HasField("endorsement"):
         copy = found.endorsement
         say("Made for", "加注用途", copy.purpose)

@@ -157,6 +157,24 @@ async def test_a_presentation_bound_to_its_purpose_serves_no_other(node: License
     assert await verified(node, shown.code, "办理公积金 提取") == "PASSED"
 
 
+async def test_a_verifier_reads_what_the_holder_wrote(node: LicenseNode) -> None:
+    """A purpose that binds nobody is told; where the verifier's words are others that is, too."""
+    name = (await issue(node)).name
+    shown = await present(node, name, purpose=PURPOSE, max_uses=2)
+    for said, indications in (
+        ("办理公积金 提取", []),
+        ("审核提取申请", [seal_pb2.INDICATION_INDETERMINATE]),
+    ):
+        request = presentations.VerifyPresentationRequest(code=shown.code, purpose=said)
+        answer = await node.verifier.presentations.VerifyPresentation(request)
+        assert answer.verdict.indication == seal_pb2.INDICATION_PASSED
+        assert answer.shown_for == PURPOSE
+        assert not answer.HasField("agency")
+        found = [one for one in answer.verdict.checks if one.name == "purpose_words"]
+        assert [one.indication for one in found] == indications
+        assert ("bound nobody" in answer.verdict.summary) is bool(indications)
+
+
 async def test_the_holder_sees_every_look_with_its_receipt(node: LicenseNode) -> None:
     name = (await issue(node)).name
     shown = await present(node, name, purpose=PURPOSE, audience=BANK)
@@ -207,7 +225,13 @@ async def test_an_agent_presents_under_a_delegation_until_it_ends(node: LicenseN
     shown = await present(node, mine, **asked)
     # The holder allowed one purpose: whatever the agent asks for, the code serves no other.
     assert await verified(node, shown.code, "办理贷款") == "WRONG_PURPOSE"
-    assert await verified(node, shown.code) == "PASSED"
+    request = presentations.VerifyPresentationRequest(code=shown.code, purpose=PURPOSE)
+    answer = await node.verifier.presentations.VerifyPresentation(request)
+    assert answer.verdict.indication == seal_pb2.INDICATION_PASSED
+    # The verifier reads that an agent presents, for what and until when; not who it is.
+    assert (answer.agency.purpose, answer.agency.expire_time) == (PURPOSE, given.expire_time)
+    assert "钱代办" not in str(answer)
+    assert AGENT not in str(answer)
 
     async def refusal(name: str, **changes: Any) -> str:
         request = present_request(name, **{**asked, **changes})

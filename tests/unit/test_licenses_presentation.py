@@ -138,6 +138,19 @@ def test_a_card_is_compared_where_one_was_seen() -> None:
     assert [one.passed for one in told.checks if one.name == "holder"] == [True]
 
 
+def test_what_it_was_shown_for_is_told_on_a_pass_only() -> None:
+    shown = a_presentation(purpose="办理公积金提取")
+    for refusal, purpose in ((None, "办理公积金提取"), (Refusal.LICENSE_REVOKED, "")):
+        told = describe(refusal, shown, a_license(), document=GOOD, purpose="审核")
+        assert told.shown_for == purpose
+    # A visitor who said no purpose is told the holder's, and that it was compared with nothing.
+    told = describe(None, shown, a_license(), document=GOOD)
+    assert "purpose_words" not in [one.name for one in told.checks]
+    bound = replace(shown, purpose_bound=True)
+    told = describe(None, bound, a_license(), document=GOOD, purpose="办理公积金提取")
+    assert all(one.passed for one in told.checks)
+
+
 def test_a_purpose_is_compared_by_its_letters_and_digits() -> None:
     bound = a_presentation(purpose="办理公积金提取", purpose_bound=True)
     loose = replace(bound, purpose_bound=False)

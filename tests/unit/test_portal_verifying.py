@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from exchange.v1 import audit_pb2
 from licenses.pages.showing import show
 from licenses.presentations.model import Refusal
-from licenses.v1 import licenses_pb2, verifying_pb2
+from licenses.v1 import licenses_pb2, presentations_pb2, verifying_pb2
 from licenses.verifying.model import Fault
 from portal.app import make_app
 from portal.node import NodeLink
@@ -47,6 +47,17 @@ def test_every_word_of_the_node_has_a_meaning() -> None:
         answer = answer_to_code(response(reason), {}, english=False, card_seen=False)
         assert answer.light is not Light.GREEN
         assert not answer.advice
+
+
+def test_what_it_was_shown_for_and_by_an_agent_is_said() -> None:
+    agency = presentations_pb2.Agency(
+        purpose="办理社会保险", expire_time=Timestamp(seconds=1_790_000_000)
+    )
+    found = response(shown_for="办理社会保险", agency=agency)
+    for english, words in ((True, "An agent, under a delegation"), (False, "受托人")):
+        answer = answer_to_code(found, {}, english=english, card_seen=True)
+        assert answer.facts[-2].value == "办理社会保险"
+        assert answer.facts[-1].value.startswith(words)
 
 
 def test_what_was_chosen_is_shown_under_its_name_in_reading_order() -> None:

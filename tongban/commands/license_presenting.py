@@ -121,12 +121,26 @@ def verify(
                 print_table(
                     f"{answer.license_type_display_name} {answer.license_identifier}".strip(),
                     (say("field", "字段"), say("value", "值")),
-                    sorted(answer.fields.items()),
+                    [*sorted(answer.fields.items()), *_shown(answer)],
                 )
         if answer.verdict.indication == seal_pb2.INDICATION_FAILED:
             raise typer.Exit(Exit.NO)
         if answer.verdict.indication != seal_pb2.INDICATION_PASSED:
             raise typer.Exit(Exit.UNKNOWN)
+
+
+def _shown(answer: verifying.VerifyLicenseResponse) -> list[tuple[str, str]]:
+    """What the holder showed it for, and that an agent shows it."""
+    told = [(say("shown for", "出示用途"), answer.shown_for)]
+    if answer.HasField("agency"):
+        until = when(answer.agency.expire_time)
+        told.append(
+            (
+                say("presented by", "出示人"),
+                say(f"an agent, under a delegation until {until}", f"受托人（委托至 {until}）"),
+            )
+        )
+    return told
 
 
 @app.command("end")
