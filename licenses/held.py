@@ -1,7 +1,7 @@
 """A license as its holder may use it, or an agent of theirs: the one place that says who and when.
 
 1. A license that never came into force, and one of somebody else, do not exist.
-2. What is shown, copied or put into a wallet is in force now: ACTIVE, begun, and not over.
+2. What is shown, copied, delegated or put into a wallet is in force now: ACTIVE, begun, not over.
 3. An agent acts under a delegation of the holder, for its purpose, while it is open. What was made
    under one ends with it.
 """
@@ -81,10 +81,10 @@ def check_in_force(license_: License, now: datetime) -> None:
     """Raises FailedPrecondition: LICENSE_NOT_IN_FORCE, LICENSE_NOT_YET_VALID."""
     if license_.state is not LicenseState.ACTIVE or is_expired(license_.valid_to, now):
         raise FailedPrecondition(
-            "only a license in force is shown, copied or put into a wallet: see its state and its "
-            "last day",
+            "only a license in force is shown, copied, delegated or put into a wallet: see its "
+            "state and its last day",
             reason="LICENSE_NOT_IN_FORCE",
-            message_zh="证照不在有效状态或已过有效期，不能亮证、制作加注件或放入钱包",
+            message_zh="证照不在有效状态或已过有效期，不能亮证、制作加注件、委托或放入钱包",
             state=license_.state.value,
         )
     if not has_begun(license_.valid_from, now):

@@ -1,6 +1,7 @@
 """Delegating (委托): a holder lets an agent list and present licenses.
 
-1. Only who was identified as the holder delegates, and only what they hold; only they end it.
+1. Only who was identified as the holder delegates, and only what they hold in force; only they end
+   it.
 2. To others than holder and agent a delegation does not exist.
 3. Ending one ends the presentations that were made under it, in one transaction.
 4. The audit log tells that a delegation of which licenses was made and ended; who the agent is and
@@ -65,8 +66,8 @@ class Delegating:
         """A new delegation.
 
         Raises NotFound (LICENSE_NOT_FOUND, also for another holder's), InvalidArgument
-        (BAD_DELEGATED_LICENSES, BAD_DELEGATION_END, BAD_AGENT, BAD_TEXT) and ResourceExhausted
-        (TOO_MANY_DELEGATIONS).
+        (BAD_DELEGATED_LICENSES, BAD_DELEGATION_END, BAD_AGENT, BAD_TEXT), FailedPrecondition
+        (LICENSE_NOT_IN_FORCE, LICENSE_NOT_YET_VALID) and ResourceExhausted (TOO_MANY_DELEGATIONS).
         """
         check_identified(principal, holder_code, held.license_not_found)
         chosen = check_licenses(license_names)
@@ -75,6 +76,8 @@ class Delegating:
         now = self._clock.now()
         until = check_expire_time(expire_time, now)
         mine = [held.own(work.session, one, holder_code) for one in chosen]
+        for one in mine:
+            held.check_in_force(one, now)
         if store.open_count(work.session, self._index(holder_code), now) >= MOST_OPEN:
             raise ResourceExhausted(
                 f"a holder has at most {MOST_OPEN} open delegations: end some first",

@@ -26,6 +26,7 @@ scene = commands.scene
 DEPARTMENT = "departments/human-resources"
 TYPE = "licenseTypes/employment-registration"
 HOLDER, AGENT = citizen_number(1), citizen_number(2)
+UNTIL = (datetime.now(UTC) + timedelta(days=60)).date().isoformat()
 WHAT = ("--field", "CZZT", "--purpose", "办理社会保险")
 
 
@@ -82,8 +83,15 @@ def test_an_agent_presents_until_the_delegation_ends(scene: Stage, license_name:
     here = counter(scene)
     given = told(
         "delegation", "create", "--license", license_name, "--agent-name", "钱代办",
-        "--purpose", "办理社会保险", *here, agent=AGENT,
+        "--purpose", "办理社会保险", "--until", UNTIL, *here, agent=AGENT,
     )  # fmt: skip
+    assert given["expire_time"] == f"{UNTIL}T16:00:00Z"  # the end of that day in China
+    for wrong in (("--until", "31.12.2026"), ("--until", UNTIL, "--days", 3)):
+        said = run(
+            "license", "delegation", "create", "--license", license_name, "--agent-name", "钱代办",
+            "--purpose", "办理社会保险", *wrong, *here, agent=AGENT,
+        )  # fmt: skip
+        assert "BAD_DELEGATION_END" in said.stderr
     listed = told("delegation", "list", "--as-agent", *here, holder=AGENT)
     assert [one["name"] for one in listed] == [given["name"]]
     held = told("delegation", "licenses", given["name"], *here, holder=AGENT)

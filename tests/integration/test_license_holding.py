@@ -26,6 +26,7 @@ from tests.builders.license_node import (
     HOLDER,
     Client,
     LicenseNode,
+    change,
     fresh,
     issue,
     opens,
@@ -311,6 +312,12 @@ async def test_a_wrong_delegation_is_refused(
 ) -> None:
     error = await refused(delegate(node, **{"licenses": [license_name], **changes}))
     assert error.reason == reason
+
+
+async def test_only_what_is_in_force_is_delegated(node: LicenseNode) -> None:
+    good, ended = (await issue(node)).name, (await issue(node)).name
+    await change(node, "Revoke", ended)
+    assert (await refused(delegate(node, good, ended))).reason == "LICENSE_NOT_IN_FORCE"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

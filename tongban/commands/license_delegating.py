@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
 import typer
 
 from licenses.v1 import delegations_pb2 as pb
+from runtime.clock import CHINA
+from runtime.errors import InvalidArgument
 from tongban.client import Client, new_request_id, plain, repeatable
 from tongban.commands.license_shown import HolderCode, RequestId, print_licenses
 from tongban.console import (
@@ -49,7 +51,12 @@ def create(
             help="The agent's code; best by prompt or variable, so that no shell keeps it.",
         ),
     ],
-    days: Annotated[int, typer.Option(min=1, max=366, help="For how long.")] = 30,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=366, help="For how long; 30 if nothing is said.")
+    ] = None,
+    until: Annotated[
+        str, typer.Option(metavar="YYYY-MM-DD", help="Its last day, in place of --days.")
+    ] = "",
     request_id: RequestId = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
@@ -59,8 +66,11 @@ def create(
 
     Example: tongban license delegation create
     --license departments/human-resources/licenses/ab12 --agent-name 钱代办 --purpose 办理社会保险
+    --until 2026-12-31
     """
     request_id = request_id or new_request_id()
+    with outcomes(as_json=as_json):
+        end = _end_of(days, until)
     with outcomes(as_json=as_json), repeatable(request_id), Client(node, identity) as client:
         request = pb.CreateDelegationRequest(
             holder_code=holder_code,
@@ -70,11 +80,31 @@ def create(
             purpose=purpose,
             request_id=request_id,
         )
-        # To the day, so that a repeat says the same.
-        day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        request.expire_time.FromDatetime(day + timedelta(days=days))
+        request.expire_time.FromDatetime(end)
         made = client.delegations.CreateDelegation(request, timeout=client.timeout).delegation
         _print([made], as_json, one=True)
+
+
+def _end_of(days: int | None, until: str) -> datetime:
+    """When it ends: with its last day in China, or so many days ahead.
+
+    Raises InvalidArgument, BAD_DELEGATION_END.
+    """
+    if until:
+        try:
+            last = date.fromisoformat(until)
+        except ValueError:
+            last = None
+        if last is None or days is not None:
+            raise InvalidArgument(
+                "say either --days or --until, which is a day such as 2026-12-31",
+                reason="BAD_DELEGATION_END",
+                message_zh="请用 --days 或 --until 之一说明期限；--until 为日期，如 2026-12-31",
+            )
+        return datetime.combine(last + timedelta(days=1), time.min, CHINA)
+    # To the day, so that a repeat says the same.
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day + timedelta(days=30 if days is None else days)
 
 
 @app.command("list")
