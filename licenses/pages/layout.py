@@ -7,8 +7,9 @@ Invariants:
   (TEXT_TOO_LONG) by its field's name, never by its value.
 - Chinese breaks between any two characters except where a line would start with closing
   punctuation or end with opening punctuation (GB/T 15834, as far as it concerns line ends); runs
-  of Latin letters and digits stay whole where they fit on a line. The dot in a name (·) never
-  starts a line.
+  of Latin letters and digits stay whole where they fit on a line; a longer one breaks behind a
+  full stop, as an identifier's parts end, unless it has room only without. The dot in a name (·)
+  never starts a line.
 """
 
 from __future__ import annotations
@@ -113,14 +114,16 @@ def wrap(text: str, width: float, measure: Width) -> list[str]:
     return rows or [""]
 
 
-def _breaks(texts: Sequence[str], widths: Sequence[float], width: float) -> list[tuple[int, int]]:
+def _breaks(
+    texts: Sequence[str], widths: Sequence[float], width: float, *, stops: bool = True
+) -> list[tuple[int, int]]:
     """From and to of each line; the spaces where a line was broken belong to neither line."""
     found: list[tuple[int, int]] = []
     start = 0
     while start < len(texts):
         end = _fitting(widths, start, width)
         if end < len(texts):
-            end = _break(texts, start, end)
+            end = _break(texts, start, end, stops=stops)
         found.append((start, end))
         start = end
         while start < len(texts) and texts[start] == " ":
@@ -137,10 +140,17 @@ def _fitting(widths: Sequence[float], start: int, width: float) -> int:
     return len(widths)
 
 
-def _break(texts: Sequence[str], start: int, end: int) -> int:
-    """The last place at or before `end` where the line may end; `end` where there is none."""
+def _break(texts: Sequence[str], start: int, end: int, *, stops: bool) -> int:
+    """The last place at or before `end` where the line may end; `end` where there is none.
+
+    With `stops` a word that is longer than the line ends behind a full stop, if that does not leave
+    most of the line empty.
+    """
     for at in range(end, start, -1):
         if may_break(texts[at - 1][-1], texts[at][0]):
+            return at
+    for at in range(end, start + (end - start) // 3, -1):
+        if stops and texts[at - 1] == "." and texts[at].isalnum():
             return at
     return end
 
@@ -181,13 +191,19 @@ def _runs_left(found: Iterable[Unit]) -> bool:
 
 
 def _broken(
-    paragraphs: Sequence[tuple[Unit, ...]], width: float, style: Style, size: float
+    paragraphs: Sequence[tuple[Unit, ...]],
+    width: float,
+    style: Style,
+    size: float,
+    *,
+    stops: bool = True,
 ) -> Lines:
     spacing = style.spacing * size / style.size
     rows: list[tuple[Unit, ...]] = []
     for own in paragraphs:
         widths = [unit.width * size + spacing for unit in own]
-        for a, b in _breaks([unit.text for unit in own], widths, width + spacing):
+        texts = [unit.text for unit in own]
+        for a, b in _breaks(texts, widths, width + spacing, stops=stops):
             while b > a and own[b - 1].text == " ":
                 b -= 1
             rows.append(own[a:b])
@@ -200,13 +216,27 @@ def fitted(text: str, width: float, height: float, style: Style) -> Lines | None
     The size goes down from `style.size` to `style.smallest` until the text fits in at most
     `style.lines` lines. Raises InvalidArgument, GLYPH_MISSING.
     """
-    size = style.size
     smallest = min(style.smallest or style.size, style.size)
     if len(text) * _NARROWEST * smallest > width * style.lines:
         return None  # before every character is looked at
     paragraphs = _paragraphs(text, style)
+    ways = (True, False) if "." in text and style.lines > 1 else (True,)
+    found = (_shrunk(paragraphs, width, height, style, stops=stops) for stops in ways)
+    return next((lines for lines in found if lines), None)
+
+
+def _shrunk(
+    paragraphs: Sequence[tuple[Unit, ...]],
+    width: float,
+    height: float,
+    style: Style,
+    *,
+    stops: bool,
+) -> Lines | None:
+    size = style.size
+    smallest = min(style.smallest or style.size, style.size)
     while True:
-        lines = _broken(paragraphs, width, style, size)
+        lines = _broken(paragraphs, width, style, size, stops=stops)
         tall = lines.height(style.leading)
         fits = lines.widest() <= width + _SLACK and tall <= height + _SLACK
         if fits and len(lines.rows) <= style.lines:

@@ -25,6 +25,8 @@ def one(character: str) -> float:
         ("示范\uff08县人\uff09力", 3, ["示范", "\uff08县", "人\uff09力"]),
         ("编号 ABCD12 完", 3, ["编号", "ABCD12", "完"]),
         ("ABCDEFGHIJ", 2, ["ABCD", "EFGH", "IJ"]),
+        ("1.23.4567.89AB.C", 4, ["1.23.", "4567.", "89AB.C"]),
+        ("1.23456789ABCDEF", 4, ["1.234567", "89ABCDEF"]),
         ("甲\n乙", 5, ["甲", "乙"]),
         ("阿卜杜·买买提", 3, ["阿卜", "杜·买", "买提"]),
         ("", 3, [""]),
@@ -59,6 +61,18 @@ def test_long_name_shrinks_then_wraps_inside_its_box() -> None:
         assert text.y - 0.88 * text.size >= 42.0 - 1e-6
         assert text.y + 0.12 * text.size <= 48.4 + 1e-6
         assert not text.text.startswith("·")
+
+
+def test_an_identifier_without_room_to_break_at_its_full_stops_breaks_anywhere() -> None:
+    two = Style(size=4, lines=2)
+    assert [text.text for text in fit("1234.567.89012", (0, 0, 20, 10), two)] == [
+        "1234.567.",
+        "89012",
+    ]
+    assert [text.text for text in fit("1234.567890123", (0, 0, 16, 10), two)] == [
+        "1234.56",
+        "7890123",
+    ]
 
 
 def test_too_long_names_the_field_and_not_the_value() -> None:
