@@ -1,19 +1,22 @@
 """An archive package judged in this process, by whom the reader trusts and the log's key alone.
 
-1. It says what a package shows by itself: whole, of one subject, sealed, its records in the log,
-   its form and decision those that the log committed to.
-2. It does not say that this package is the one that was archived: the log's record of kind
-   `archived` has its SHA-256, which is told beside the findings.
+1. A package shows by itself that it is whole, of one subject, sealed, its records in the log, its
+   form and decision those that the log committed to.
+2. That is not enough: whoever rewrites manifest and description, and leaves a record out, has made
+   such a package, too. The proof beside it has the log's record of kind `archived`, which names
+   the package's SHA-256: with it PASSED, without it INDETERMINATE, with one of another FAILED.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from exchange.audit.verify import verify_inclusion
+from exchange.audit.proved import ARCHIVED, LogProof
+from exchange.audit.verify import verify_inclusion, verify_leaves
 from licenses.archiving import package
 from licenses.archiving.attesting import OPENING, attested, records
 from licenses.archiving.checking import complete, opening_fits
@@ -23,22 +26,43 @@ from seal.model import Indication
 from seal.trust import TrustStore
 from seal.verify import assess
 
+_SUMMARIES: Final = {
+    "PASSED": ("it is the package that was archived, and all in it holds",
+               "即当时归档的那一份，各项均成立"),
+    "INDETERMINATE": (
+        "what is in it agrees, but whether it is what was archived cannot be told without its "
+        "proof: fetch it again with `tongban archives fetch`, which writes the proof beside it, or "
+        "take it out of the log with `tongban audit prove`, and give it with --proof",
+        "包内各项一致，但缺少其证明，无法判断是否为当时归档的那一份：请用 tongban archives fetch "
+        "重新取包（证明写在包旁），或用 tongban audit prove 从日志取得证明，再用 --proof 给出",
+    ),
+    "FAILED": ("not what was archived, or not whole: see what failed",
+               "不是当时归档的那一份，或内容不成立：见未通过项"),
+}  # fmt: skip
+
 
 def verify_package(
-    data: bytes, verifier_key: str, store: TrustStore, now: datetime
+    data: bytes, proof: LogProof | None, verifier_key: str, store: TrustStore, now: datetime
 ) -> dict[str, Any]:
-    """What a package shows by itself. Raises InvalidArgument, PACKAGE_UNREADABLE."""
-    held = package.read(data)
+    """What a package and its proof show. Raises InvalidArgument, PACKAGE_UNREADABLE."""
+    held, sha256 = package.read(data), hashlib.sha256(data).hexdigest()
     findings = [
+        *([_archived(proof, sha256, verifier_key)] if proof else ()),
         *complete(held),
         *attested(_described(held.facts), held),
         *_sealed(held, store, now),
         *_logged(held, verifier_key),
     ]
+    whole = all(one.passed for one in findings)
+    indication = "FAILED" if not whole else "PASSED" if proof else "INDETERMINATE"
+    summary, summary_zh = _SUMMARIES[indication]
     return {
+        "indication": indication,
+        "summary": summary,
+        "summary_zh": summary_zh,
         "subject": str(held.facts.get("subject", "")),
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "passed": all(one.passed for one in findings),
+        "sha256": sha256,
+        "passed": indication == "PASSED",
         "findings": [
             {
                 "property": one.property.value,
@@ -50,6 +74,25 @@ def verify_package(
             for one in findings
         ],
     }
+
+
+def _archived(proof: LogProof, sha256: str, verifier_key: str) -> Finding:
+    """Whether the log's record of archiving is of these bytes."""
+    failed = list(verify_leaves(proof, verifier_key).failed())
+    if not failed and not any(_is_archiving(one.leaf) for one in proof.leaves):
+        failed = ["archived"]
+    if proof.document != sha256:
+        told = ("the proof is of another package", "该证明属于另一个归档包")
+    elif failed:
+        told = (f"not proven: {', '.join(failed)}", f"未能证明：{'、'.join(failed)}")
+    else:
+        told = ("the log's record of archiving has this SHA-256", "日志中的归档记录载有此 SHA-256")
+    return _finding("archived_in_log", proof.document == sha256 and not failed, *told)
+
+
+def _is_archiving(leaf: bytes) -> bool:
+    """Of a leaf that was verified."""
+    return bool(json.loads(leaf).get("kind") == ARCHIVED)
 
 
 def _described(facts: Any) -> Archive:

@@ -29,6 +29,8 @@ DOCUMENT_FACTS: Final = (
 
 Of a certificate it is that of its DER, whatever form its file has.
 """
+ARCHIVED: Final = "archived"
+"""The kind of record whose `sha256` is that of the archive package that it made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,12 @@ class LogProof:
 
 def documents_of(record: Mapping[str, Any]) -> set[str]:
     """The documents that a record names, by rule 3."""
-    return {told for one in DOCUMENT_FACTS if isinstance(told := record.get(one), str) and told}
+    made = ("sha256",) if record.get("kind") == ARCHIVED else ()
+    return {
+        told
+        for one in (*DOCUMENT_FACTS, *made)
+        if isinstance(told := record.get(one), str) and told
+    }
 
 
 def proof_to_json(saved: LogProof) -> str:

@@ -86,9 +86,9 @@ def attested(archive: Archive, held: Package) -> Iterator[Finding]:
     yield Finding(
         property=Property.AUTHENTIC, name="records_of_its_subject", passed=not strange,
         detail=f"not the records of what was archived: {', '.join(strange)}" if strange
-        else "the records are those of what was archived, none is left out or added",
+        else "the records that are there are those of what was archived",
         detail_zh=f"不是归档对象的审计记录：{'、'.join(strange)}" if strange
-        else "审计记录均属于归档对象，无遗漏、无增添",
+        else "所附审计记录均属于归档对象",
     )  # fmt: skip
 
 

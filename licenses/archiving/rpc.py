@@ -176,7 +176,8 @@ class ArchiveRpc:
         def run() -> pb.GetArchiveFileResponse:
             data = self._archiving.file(request.name, what, request.reason, call.principal)
             kind = "application/zip" if what == "package" else "application/pdf"
-            return pb.GetArchiveFileResponse(data=data, media_type=kind)
+            proof = self._archiving.proof(request.name, call.principal) if what == "package" else ""
+            return pb.GetArchiveFileResponse(data=data, media_type=kind, proof=proof)
 
         return await run_in(self._threads, run)
 

@@ -39,6 +39,7 @@ from licenses.archiving.model import (
     is_stray,
     retained_until,
 )
+from licenses.archiving.proofs import log_proof
 from licenses.archiving.surroundings import Surroundings
 from licenses.documents import Documents
 from licenses.held import license_not_found
@@ -59,6 +60,7 @@ from runtime.errors import (
     DomainError,
     FailedPrecondition,
     NotFound,
+    Unavailable,
 )
 from runtime.identity import Principal, Role
 from runtime.records import instant, make_record
@@ -90,6 +92,7 @@ class Archiving:
         self._database = database
         self._contents = Contents(database, documents, copying, types, surroundings)
         self._retained = retained
+        self._around = surroundings
         self._clock = clock
 
     def license(self, name: str, retention: Retention, principal: Principal) -> Archive:
@@ -407,6 +410,18 @@ class Archiving:
                     looks.add(work.session, case, look)
             work.record(record)
         return data
+
+    def proof(self, name: str, principal: Principal) -> str:
+        """The log's record that a package was archived, proved; empty where it is not shown.
+
+        What lies beside a package ties it to the log: all that is in it can be made anew.
+        """
+        found = self.get(name, principal)
+        try:
+            logged = self._around.logged((ARCHIVED,), (found.sha256,), found.archive_time)
+        except Unavailable:
+            return ""  # the package is handed out all the same
+        return log_proof(found.sha256, [logged]).decode() if logged else ""
 
 
 def standing_of(one: License) -> str:

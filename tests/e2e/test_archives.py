@@ -29,6 +29,7 @@ from tests.builders.materials import BUREAU, ITEM
 from tongban import collecting
 from tongban.client import new_request_id
 from tongban.demonstration.stage import Stage
+from tongban.log_question import LogQuestion
 from tongban.main import application
 from tongban.proofs import verify_file
 
@@ -102,16 +103,32 @@ def test_a_package_holds_all_that_shows_what_the_license_was(
     # And by the command that an auditor has.
     file = tmp_path / "log-proof.json"
     file.write_bytes(files["audit/log-proof.json"])
-    said = verify_file(file, key)
-    assert said["indication"] == "PASSED", said
+    assert verify_file(file, key)["indication"] == "PASSED"
     # The certificates of the day are a folder as `seal verify --trust` reads it.
     assert_holds(scene, archived.name, tmp_path)
+    # One made anew is whole by itself, and is not the one that was archived.
+    held = archive_package.read((tmp_path / "package.zip").read_bytes())
+    said_of_it = {**json.loads(held.files["license.json"]), "state_reason": "伪造"}
+    forged = archive_package.build(
+        held.facts, {**held.files, "license.json": archive_package.pretty(said_of_it)}
+    )
+    (tmp_path / "package.zip").write_bytes(forged)
+    said = verify(tmp_path)
+    assert (said.exit_code, broken(said)) == (1, ["archived_in_log"])
+    (tmp_path / "package.zip.proof.json").unlink()
+    said = verify(tmp_path)
+    assert (said.exit_code, broken(said)) == (6, [])
+    assert json.loads(said.stdout)["indication"] == "INDETERMINATE"
     # A stranger finds no such archive; an auditor does.
     ask = pb.GetArchiveFileRequest(name=archived.name, reason="查档")
     assert refused(
         lambda: scene["police"].archives.GetArchiveFile(ask)
     ).reason == "ARCHIVE_NOT_FOUND"  # fmt: skip
     assert scene["auditor"].archives.GetArchiveFile(ask).media_type == "application/zip"
+
+
+def broken(said: Any) -> list[str]:
+    return [one["name"] for one in json.loads(said.stdout)["findings"] if not one["passed"]]
 
 
 def verify(folder: Path) -> Any:
@@ -124,8 +141,10 @@ def verify(folder: Path) -> Any:
 def assert_holds(scene: Stage, name: str, folder: Path) -> Any:
     """Verify a package without the node, by what stands in it."""
     ask = pb.GetArchiveFileRequest(name=name, reason="查档")
-    data = scene["employment"].archives.GetArchiveFile(ask, timeout=60).data
+    found = scene["employment"].archives.GetArchiveFile(ask, timeout=60)
+    data = found.data
     (folder / "package.zip").write_bytes(data)
+    (folder / "package.zip.proof.json").write_text(found.proof)
     with ZipFile(BytesIO(data)) as zipped:
         inside = [one for one in zipped.namelist() if one.startswith("evidence/trust/")]
         zipped.extractall(folder, inside)
@@ -166,9 +185,7 @@ def test_a_case_is_archived_with_its_form_and_its_questions(scene: Stage, tmp_pa
     (tmp_path / "package.zip").write_bytes(forged)
     said = verify(tmp_path)
     assert said.exit_code == 1
-    assert [one["name"] for one in json.loads(said.stdout)["findings"] if not one["passed"]] == [
-        "decision_in_log"
-    ]
+    assert broken(said) == ["archived_in_log", "decision_in_log"]
 
 
 def test_the_four_checks_pass_are_reported_under_seal_and_find_a_change(
@@ -285,6 +302,12 @@ def test_the_commands_show_archives(scene: Stage, archived: pb.Archive, tmp_path
         "archives", "fetch", archived.name, "--out", target, "--reason", "查档", *here
     )  # fmt: skip
     assert fetched["bytes"] == archived.size == len(target.read_bytes())
+    # The proof beside it is one that every verifier of proofs takes, of this file.
+    key = scene["auditor"].audit.GetCheckpoint(audit_pb2.GetCheckpointRequest()).verifier_key
+    asked = LogQuestion(document=archived.sha256)
+    proof = tmp_path / "package.zip.proof.json"
+    assert fetched["proof"] == str(proof)
+    assert verify_file(proof, key, asked)["indication"] == "PASSED"
     made = materials.registered(scene, materials.person(3))
     kept = told("archives", "add", made.name, "--keep", "permanent", *here)
     assert kept["retention"] == "RETENTION_PERMANENT"

@@ -65,6 +65,8 @@ def test_a_record_names_what_its_act_gave_out() -> None:
         documents_of({"sha256_before": DOCUMENT, "sha256": DOCUMENT, "sha256_after": ""}) == set()
     )
     assert documents_of({"sha256_after": [DOCUMENT], "ofd_sha256": 1}) == set()
+    assert documents_of({"kind": "archived", "sha256": DOCUMENT}) == {DOCUMENT}
+    assert documents_of({"kind": "archive_read", "sha256": DOCUMENT}) == set()
 
 
 def first(**changes: object) -> Callable[[LogProof], LogProof]:

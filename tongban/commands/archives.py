@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
+from exchange.audit.proved import LogProof
 from licenses.v1 import archives_pb2 as pb
+from runtime.errors import InvalidArgument
 from tongban.client import Client, new_request_id, plain, repeatable
 from tongban.commands.license_shown import RequestId
 from tongban.console import (
@@ -22,6 +24,7 @@ from tongban.console import (
     NodeAddress,
     out,
     outcomes,
+    print_answer,
     print_json,
     print_table,
     say,
@@ -29,6 +32,7 @@ from tongban.console import (
     with_example,
 )
 from tongban.files import read_file, write_file
+from tongban.log_files import read_saved
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -185,6 +189,8 @@ def fetch(
 ) -> None:
     """Fetch an archive's package, check report or certificate of destruction.
 
+    Beside a package its proof is written (package.zip.proof.json): `archives verify` asks for it.
+
     Example: tongban archives fetch archives/ab12 --out package.zip --reason 查档
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
@@ -194,11 +200,20 @@ def fetch(
             timeout=client.timeout,
         )
         write_file(to, found.data)
+        beside = _proof_of(to) if found.proof else None
+        if beside:
+            write_file(beside, found.proof.encode())
         if as_json:
-            told = {"file": str(to), "bytes": len(found.data), "media_type": found.media_type}
+            told = {"file": str(to), "bytes": len(found.data), "media_type": found.media_type,
+                    "proof": str(beside) if beside else None}  # fmt: skip
             print_json(told)
-        else:
-            out.print(say(f"Written: {to}", f"已写入：{to}"))
+            return
+        out.print(say(f"Written: {to}", f"已写入：{to}"), markup=False)
+        if beside:
+            out.print(say(f"Its proof: {beside}", f"其证明：{beside}"), markup=False)
+        elif file is File.package:
+            out.print(say("The log did not show its record in time: fetch it again for its proof.",
+                          "日志未及时给出其归档记录：请重新取包以获得证明。"))  # fmt: skip
 
 
 @app.command()
@@ -234,11 +249,15 @@ def verify(
         Path,
         typer.Option(help="Folder of `tongban seal trust`, had from elsewhere."),
     ],
+    proof: Annotated[
+        Path | None,
+        typer.Option(help="Its proof; the file beside it (package.zip.proof.json) if not given."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Judge a package without any node. Exit code 1 where something fails.
+    """Judge a package without any node, by its proof that it is the one that was archived.
 
-    Whether it is the package that was archived, the log's record `archived` says by its SHA-256.
+    Exit code 1 where something fails, 6 where there is no proof.
 
     Example: tongban archives verify package.zip --key log-key.txt --trust trust
     """
@@ -246,8 +265,11 @@ def verify(
         from tongban.archive_packages import verify_package  # what judges seals, here only
         from tongban.trust_folder import TrustFolder
 
+        beside = _proof_of(file)
+        path = proof or (beside if beside.exists() else None)
         told = verify_package(
             read_file(file, greatest=GREATEST_PACKAGE),
+            _read_proof(path) if path else None,
             read_file(key).decode(errors="replace").strip(),
             TrustFolder(trust).read(),
             datetime.now(UTC),
@@ -255,12 +277,31 @@ def verify(
         if as_json:
             print_json(told)
         else:
+            print_answer(told["indication"], say(told["summary"], told["summary_zh"]))
             _print_findings(
                 f"{told['subject']}  SHA-256 {told['sha256']}",
                 [pb.ArchiveFinding(**one) for one in told["findings"]],
             )
+        if told["indication"] == "INDETERMINATE":
+            raise typer.Exit(Exit.UNKNOWN)
         if not told["passed"]:
             raise typer.Exit(Exit.NO)
+
+
+def _proof_of(package: Path) -> Path:
+    """Where the proof of a package lies."""
+    return package.with_name(f"{package.name}.proof.json")
+
+
+def _read_proof(path: Path) -> LogProof:
+    saved = read_saved(path)
+    if not isinstance(saved, LogProof):
+        raise InvalidArgument(
+            f"{path} is no proof of `tongban archives fetch` or `tongban audit prove`",
+            reason="BAD_RECEIPT",
+            message_zh=f"{path} 不是 tongban archives fetch 或 tongban audit prove 的证明",
+        )
+    return saved
 
 
 @app.command("ask-destruction")
