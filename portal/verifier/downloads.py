@@ -4,6 +4,8 @@
    alone; nothing is unpacked to a folder, and no more is read than a few of the greatest records.
 2. A ZIP that is no OFD and no bundle of evidence, and what is of no format that is sealed, is told
    to be nothing that can be judged here: of its truth that says nothing.
+3. A bundle of evidence proves what was so when it was made: the document in it is taken out, so
+   that what it is worth now is asked as for the document alone.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ MOST_NAMES: Final = 1000
 MOST_RECORDS: Final = 80
 _RECORDS: Final = re.compile(r"(?:records|licenses)-\d{1,4}\.json")
 _OFD: Final = "OFD.XML"
+_ENCLOSED: Final = ("document.ofd", "document.pdf")
 _BUNDLE: Final = "META-INF/"
 _REST: Final = Told(
     en="Judged were the proofs in this download. What else is in it explains, and proves nothing.",
@@ -58,6 +61,17 @@ def records_of(file: BinaryIO, greatest: int) -> list[tuple[str, bytes]]:
 def _read(packed: zipfile.ZipFile, one: zipfile.ZipInfo, greatest: int) -> bytes:
     with packed.open(one) as opened:
         return opened.read(greatest + 1)
+
+
+def enclosed_in(file: BinaryIO, greatest: int) -> bytes:
+    """The document in a bundle of evidence; empty where it is none, or the document is larger."""
+    try:
+        with zipfile.ZipFile(file) as packed:
+            found = [one for one in packed.infolist() if one.filename in _ENCLOSED]
+            data = _read(packed, found[0], greatest) if len(found) == 1 else b""
+            return data if len(data) <= greatest else b""
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError):
+        return b""  # the node says what is broken
 
 
 def together(answers: Sequence[tuple[str, Answer]]) -> Answer:

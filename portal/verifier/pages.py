@@ -28,6 +28,7 @@ from portal.verifier.coded import answer_to_code, with_license
 from portal.verifier.downloads import (
     GREATEST_DOWNLOAD,
     ZIP,
+    enclosed_in,
     not_verifiable,
     records_of,
     together,
@@ -37,13 +38,15 @@ from portal.verifier.model import Answer, Light, answer_of
 from portal.verifier.offline import OfflinePages
 from portal.verifier.pictures import GREATEST_DRAWN, Drawing, Shown
 from portal.verifier.recorded import answer_to_record
-from runtime.errors import DomainError, InvalidArgument
+from runtime.errors import InvalidArgument
+from seal.v1 import seal_pb2
 
 LONGEST_NAME: Final = 200
 LONGEST_CODE: Final = 8_000
 LONGEST_PURPOSE: Final = 200
 GREATEST_RECORD: Final = 3 * 1024 * 1024
 _FIELD: Final = "document"
+_EVIDENCE: Final = "EVIDENCE"
 _HEAD: Final = 64
 _IN_VAIN: Final = frozenset({"CODE_UNKNOWN", "FOREIGN_KEY", "SIGNATURE_WRONG", "QR_UNREADABLE"})
 #: Which field a refusal is about, if not the code.
@@ -188,19 +191,22 @@ async def _judged(
     if verdict.reason == "DOCUMENT_FORMAT":
         raise not_verifiable()
     answer = answer_of(verdict)
+    if answer.light is not Light.RED and (data := await _license_in(document, verdict)):
+        found = await room.asking.license(data, purpose, visitor)
+        answer = with_license(answer, found, english=english, asked=bool(purpose))
     if size > GREATEST_DRAWN:
         return answer, Shown(reason="PICTURE_NONE")
     await document.seek(0)
-    data = await document.read(size)
-    drawing = asyncio.create_task(room.drawing.first_page(data))
-    try:
-        if answer.light is not Light.RED and size <= GREATEST_LICENSE:
-            found = await room.asking.license(data, purpose, visitor)
-            answer = with_license(answer, found, english=english, asked=bool(purpose))
-    except DomainError:
-        drawing.cancel()
-        raise
-    return answer, await drawing
+    return answer, await room.drawing.first_page(await document.read(size))
+
+
+async def _license_in(document: UploadFile, verdict: seal_pb2.Verdict) -> bytes:
+    """What may be a license: the file, or the document in a bundle of evidence; empty if neither."""
+    await document.seek(0)
+    if verdict.document_format == _EVIDENCE:
+        return await asyncio.to_thread(enclosed_in, document.file, GREATEST_LICENSE)
+    size = document.size or 0
+    return await document.read(size) if size <= GREATEST_LICENSE else b""
 
 
 def _answered(

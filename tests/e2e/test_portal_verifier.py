@@ -238,7 +238,7 @@ def test_a_file_shows_its_picture_and_what_the_license_is_worth_now(node, browse
         expect(page.get_by_role("heading", level=1)).to_have_text("仅限注明的用途")
         expect(page.locator("main")).to_contain_text("示范县住房公积金中心")
         made = node.scene["auditor"].seals.MakeEvidence(
-            seal_pb2.MakeEvidenceRequest(document=files["sound"].read_bytes()), timeout=60
+            seal_pb2.MakeEvidenceRequest(document=files["license_ofd"].read_bytes()), timeout=60
         )
         send_file(page, node, shown.put("bundle.zip", made.evidence))
         assert page.locator(".seen img").evaluate("one => one.naturalWidth") > 500
@@ -254,9 +254,10 @@ def test_a_file_shows_its_picture_and_what_the_license_is_worth_now(node, browse
                 name=shown.license.name, reason="依规处理", request_id=f"portal-{verb}"
             )
             getattr(node.scene["employment"].licenses, f"{verb}License")(request, timeout=60)
-            send_file(page, node, files["license_pdf"])
             word = "证照暂扣中" if verb == "Suspend" else "真实有效"
-            expect(page.get_by_role("heading", level=1)).to_have_text(word)
+            for name in ("license_pdf", "bundle"):
+                send_file(page, node, files[name])
+                expect(page.get_by_role("heading", level=1)).to_have_text(word)
         page.emulate_media(media="print")
         expect(page.locator(".acts")).to_be_hidden()
         for button in page.locator("main .button").all():

@@ -21,7 +21,7 @@ from portal.node import NodeLink
 from portal.sessions.keeping import Sessions
 from portal.settings import LinkSettings
 from portal.verifier.coded import _MEANINGS, NO_LICENSE, answer_to_code, with_license
-from portal.verifier.downloads import MOST_RECORDS, records_of, together
+from portal.verifier.downloads import MOST_RECORDS, enclosed_in, records_of, together
 from portal.verifier.limits import ASKED, IN_VAIN, Bucket, Visitors, place_of
 from portal.verifier.model import Light, answer_of
 from portal.verifier.pages import Verifying
@@ -160,6 +160,14 @@ def test_a_download_of_who_looked_is_judged_by_the_proofs_in_it() -> None:
     with pytest.raises(InvalidArgument) as error:  # none is left out unsaid
         records_of(packed(**{f"records-{n}_json": b"" for n in range(MOST_RECORDS + 1)}), 100)
     assert error.value.reason == "TOO_MANY_RECORDS"
+
+
+def test_the_document_in_a_bundle_is_taken_out_as_it_is() -> None:
+    bundle = packed(mimetype=b"x", document_pdf=b"%PDF-1.7", report_pdf=b"%PDF-1.4")
+    assert enclosed_in(bundle, 8) == b"%PDF-1.7"
+    assert enclosed_in(bundle, 7) == b""  # no part of a document is judged as the whole
+    for none in (packed(signature_der=b"0"), BytesIO(b"PK\3\4broken")):
+        assert enclosed_in(none, 100) == b""
 
 
 def test_one_visitor_does_not_keep_the_others_waiting() -> None:
