@@ -157,7 +157,9 @@ def with_license(
     if verdict.sub_indication in NO_LICENSE:
         return answer
     light, word = _meaning(verdict)
-    summary = _summary(verdict)
+    # A visitor is no department: whether the copy is for them, nobody compared.
+    theirs = verdict.sub_indication == "COPY_FOR_OTHER_RECEIVER"
+    summary = _COPY if theirs else _summary(verdict)
     if light is Light.GREEN and found.HasField("endorsement") and not asked:
         # Whose it is for was compared with nothing: that is for the reader to do.
         light, word = _MEANINGS["COPY_FOR_OTHER_PURPOSE"]

@@ -102,6 +102,9 @@ def test_a_good_seal_does_not_make_an_ended_license_good() -> None:
     said = response(endorsement=verifying_pb2.CopyEndorsement(purpose="办理贷款"))
     copy = with_license(sealed, said, english=False, asked=False)
     assert (copy.light, copy.facts[0].value) == (Light.AMBER, "办理贷款")
+    theirs = response("COPY_FOR_OTHER_RECEIVER", endorsement=said.endorsement)
+    named = with_license(sealed, theirs, english=False, asked=True)
+    assert (named.light, named.summary) == (Light.AMBER, copy.summary)  # no visitor is a department
     assert with_license(sealed, said, english=False, asked=True).light is Light.GREEN
 
 
@@ -217,6 +220,10 @@ async def test_a_refused_form_keeps_what_was_typed_and_marks_the_field() -> None
     app.state.verifying = Verifying(NodeLink(settings))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="https://pages.test") as asked:
+        for path in ("/static/portal.css", "/"):
+            got = await asked.get(path)
+            # What holds a form's token and repeats a request is not compressed.
+            assert ("content-encoding" in got.headers) == path.startswith("/static")
         empty = await asked.get("/verify")
         assert empty.status_code == 200
         assert "aria-invalid" not in empty.text
