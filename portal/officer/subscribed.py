@@ -17,7 +17,7 @@ from portal.officer.words import LETTERS
 from portal.pages import after, page
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
-from runtime.errors import DomainError
+from runtime.errors import DomainError, InvalidArgument
 
 _UNKNOWN: Final = ("amber", "—", "—")
 _DIGITS: Final = 18
@@ -111,14 +111,14 @@ async def act(request: Request, person: Person) -> Response:
     """Deliver dead letters again, those that were chosen or all; or give the chosen up."""
     given = await form_of(request, person, fields=200)
     ask, name = asking(request, person), _name(request)
-    offsets = [int(word) for word in given.get("offset", []) if _is_number(word)]
     reason, request_id = one(given, "reason"), one(given, "request_id")
     try:
-        if one(given, "act") == "give_up":
-            await ask.give_up(name, offsets, reason, request_id)
+        if one(given, "act") == "all":
+            await ask.replay(name, [], request_id)
+        elif one(given, "act") == "give_up":
+            await ask.give_up(name, _chosen(given.get("offset", [])), reason, request_id)
         else:
-            chosen = offsets if one(given, "act") == "replay" else []
-            await ask.replay(name, chosen, request_id)
+            await ask.replay(name, _chosen(given.get("offset", [])), request_id)
     except DomainError as error:
         return await _subscription(request, person, error, reason)
     return RedirectResponse(request.url.path, 303)
@@ -145,6 +145,18 @@ async def letter(request: Request, person: Person) -> Response:
         at=held.create_time.ToDatetime(UTC),
         back=request.url.path.partition("/letters/")[0],
     )
+
+
+def _chosen(words: list[str]) -> list[int]:
+    """What was ticked: none of them would be all, to the service. Raises InvalidArgument."""
+    offsets = [int(word) for word in words if _is_number(word)]
+    if not offsets:
+        raise InvalidArgument(
+            "tick at least one of them first",
+            reason="NOTHING_CHOSEN",
+            message_zh="请先勾选至少一条",
+        )
+    return offsets
 
 
 def _is_number(word: str) -> bool:

@@ -236,6 +236,8 @@ def test_what_could_not_be_delivered_is_delivered_again(town, browser, states):
         keep_picture(page, "officer-letter")
         assert faults(page) == []
         page.go_back()
+        page.get_by_role("button", name="重新投递所选").click()
+        expect(page.get_by_role("alert")).to_contain_text("请先勾选")
         page.get_by_role("button", name="全部重新投递").click()
         expect(page.locator("main")).to_contain_text("重新投递中")
 

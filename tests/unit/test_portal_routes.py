@@ -10,9 +10,11 @@ from starlette.routing import Route
 from accounts.v1 import accounts_pb2
 from portal.app import make_app
 from portal.node import NodeLink
+from portal.officer.subscribed import _chosen as chosen
 from portal.sessions.keeping import COOKIE, Sessions
 from portal.sessions.keys import SessionKey
 from portal.settings import LinkSettings
+from runtime.errors import InvalidArgument
 from runtime.identity import Role
 
 #: For everybody, signed in or not; whatever else there is is for who is signed in.
@@ -115,6 +117,23 @@ async def signed_in(app, roles: list[str]) -> str:
     )
     cookie, _ = await sessions.begin(begun, SessionKey(), authority=b"authority")
     return cookie
+
+
+def test_of_dead_letters_none_is_not_all():
+    for none in ([], ["x"]):
+        with pytest.raises(InvalidArgument, match="tick"):
+            chosen(none)
+    assert chosen(["3", "x", "5"]) == [3, 5]
+
+
+@pytest.mark.parametrize("roles", [[], ["applicant"], ["administrator"], ["counter"]])
+async def test_the_start_page_leads_nobody_to_what_they_have_not(app, roles):
+    async with asking(app, await signed_in(app, roles) if roles else "") as asked:
+        text = (await asked.get("/")).text
+    tiles = re.findall(r'class="tile" href="([^"]*)"', text)
+    own = {"applicant": "/my/licenses", "administrator": "/office", "counter": "/counter/accounts"}
+    others = [own[roles[0]]] if roles else ["/sign-in?back=/my/licenses", "/sign-in"]
+    assert tiles == ["/verify", *others]
 
 
 FORM = "/my/delegations/new"
