@@ -123,7 +123,7 @@ class Tally:
                     item=code,
                     filled=self._filled[code],
                     valid=self._filled[code] - self._wrong[code],
-                    distinct=self._sketches[code].count(),
+                    distinct=min(self._sketches[code].count(), self._filled[code]),
                 )
                 for code in self._codes
             ),

@@ -65,7 +65,7 @@ class ItemQuality(_message.Message):
     valid: _builtins.int
     """Of these, those whose value is as the catalog says today."""
     distinct: _builtins.int
-    """Different values."""
+    """Different values; an estimate where they are more than some thousands."""
     def __init__(
         self,
         *,

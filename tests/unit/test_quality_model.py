@@ -43,3 +43,4 @@ def test_many_values_are_counted_nearly():
     (name,) = [one for one in tally.counts().items if one.item == "name"]
     assert name.distinct > SKETCH
     assert abs(name.distinct - 20_000) < 3_000
+    assert name.distinct <= name.filled
