@@ -10,10 +10,12 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from portal.applicant.pages import ROUTES as APPLICANT
 from portal.auditor.pages import ROUTES as AUDITOR
@@ -94,7 +96,7 @@ def make_app(node: NodeLink, sessions: Sessions | None = None) -> Starlette:
             *COUNTER,
             *AUDITOR,
             *OFFICER,
-            Mount("/static", _Static(directory=FOLDER / "static")),
+            Mount("/static", GZipMiddleware(_Static(directory=FOLDER / "static"))),
         ],
         middleware=[
             Middleware(Guard, settings=node.settings),
@@ -107,6 +109,12 @@ def make_app(node: NodeLink, sessions: Sessions | None = None) -> Starlette:
 
 class _Static(StaticFiles):
     """The portal's own style, scripts and pictures."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The file's bytes, not its name for the server to send: that could not be compressed."""
+        extensions = dict(scope.get("extensions") or {})
+        extensions.pop("http.response.pathsend", None)
+        await super().__call__({**scope, "extensions": extensions}, receive, send)
 
     def file_response(self, *args: object, **kwargs: object) -> Response:
         """A file that may be kept for an hour."""

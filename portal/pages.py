@@ -28,7 +28,7 @@ from portal.languages import with_chinese_marked
 from portal.plain import STATUSES, plain_words
 from portal.tables import with_columns_told
 from runtime.clock import CHINA
-from runtime.errors import DomainError
+from runtime.errors import DomainError, ResourceExhausted
 
 LANGUAGES: Final = ("zh", "en")
 LANGUAGE_COOKIE: Final = "lang"
@@ -84,9 +84,9 @@ def page(
 
     With `error`, `said` is the notice of it, and `marked(field)` the attributes by which a field is
     told to be wrong and described by the notice: the fields `wrong` (space between), or those that
-    `WRONG` names; the first of them has the focus. Its status is then 422, unless another one is
-    given. What answers a form cannot be had again in the other language, and offers none
-    (`switchable`).
+    `WRONG` names; the first of them has the focus. Its status is then 422, or 429 of who asks too
+    much, unless another one is given. What answers a form cannot be had again in the other
+    language, and offers none (`switchable`).
     """
     language = language_of(request)
     fields = (wrong or WRONG.get(error.reason, "")).split() if error else []
@@ -110,7 +110,8 @@ def page(
     text = with_columns_told(text)
     if language == "en":
         text = with_chinese_marked(text)
-    status = status or (422 if error else 200)
+    refused = 429 if isinstance(error, ResourceExhausted) else 422
+    status = status or (refused if error else 200)
     answer = HTMLResponse(text, status_code=status, headers={"Content-Language": language})
     if request.query_params.get(LANGUAGE_COOKIE) == language:
         answer.set_cookie(

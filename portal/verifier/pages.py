@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from starlette.datastructures import FormData, UploadFile
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -201,7 +203,7 @@ async def _judged(
 
 
 async def _license_in(document: UploadFile, verdict: seal_pb2.Verdict) -> bytes:
-    """What may be a license: the file, or the document in a bundle of evidence; empty if neither."""
+    """What may be a license: the file, or the document in a bundle of evidence; else empty."""
     await document.seek(0)
     if verdict.document_format == _EVIDENCE:
         return await asyncio.to_thread(enclosed_in, document.file, GREATEST_LICENSE)
@@ -255,5 +257,8 @@ ROUTES: Final = (
     Route("/verify", ask, methods=["GET"]),
     Route("/verify", judge_file, methods=["POST"]),
     Route("/verify/code", judge_code, methods=["POST"]),
-    Route("/verify/offline.html", offline, methods=["GET"]),
+    # Nothing in it is secret, and nothing of a request is repeated in it: so it may be compressed.
+    Route(
+        "/verify/offline.html", offline, methods=["GET"], middleware=[Middleware(GZipMiddleware)]
+    ),
 )

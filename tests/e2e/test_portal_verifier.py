@@ -436,6 +436,8 @@ def test_what_is_no_page_of_ours_changes_nothing(node, files):
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
             assert answer.headers["x-content-type-options"] == "nosniff"
+            whole = path.endswith((".html", ".css"))
+            assert answer.headers.get("content-encoding", "") == ("gzip" if whole else "")
 
 
 def test_what_is_too_large_is_refused_before_it_is_read(node):
