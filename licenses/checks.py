@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from runtime.clock import CHINA
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
@@ -63,6 +65,20 @@ ENDED_SINCE = NotCompared(
     "older: fetch a newer one, or verify online",
     detail_zh="未核对：出示后持证人是否已提前结束；状态列表早于本次亮证，请获取新的列表或联网核验",
 )
+
+
+def changed_since(made_at: datetime, listed_at: datetime) -> NotCompared:
+    """Of a code that was made after the status list: whether its license is in force still."""
+    made, listed = (f"{one.astimezone(CHINA):%Y-%m-%d %H:%M}" for one in (made_at, listed_at))
+    return NotCompared(
+        detail=f"not compared: whether the license was suspended, revoked or cancelled after the "
+        f"code was made ({made}); the status list is of {listed}: fetch a newer one, or verify "
+        "online",
+        detail_zh=f"未核对：亮证（{made}）后证照是否被暂停、吊销或注销；"
+        f"状态列表生成于 {listed}，请获取新的列表或联网核验",
+    )
+
+
 NO_STATUS_LIST = NotCompared(
     detail="not compared: whether the license is in force; there is no status list to tell",
     detail_zh="未核对：证照是否有效；没有可用的状态列表",

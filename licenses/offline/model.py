@@ -14,7 +14,7 @@
    not believed, nor is the list of one node for the codes of another.
 6. A code has a place of its own in a status list, which also tells that its holder ended it. A
    list from before the code says nothing of it: then the code itself says that the license was in
-   force when it was made, and an end since is told as not compared.
+   force when it was made, and an end since, of the code or of the license, is told as not compared.
 7. Codes of before share the place of their license (`own_place` is not said): whether their holder
    ended them is never known offline. Those of a license from the last day say since when it is one.
 """
@@ -38,6 +38,7 @@ from licenses.checks import (
     NOT_YET_LISTED,
     Check,
     NotCompared,
+    changed_since,
 )
 from licenses.offline.reasons import SENTENCES, UNCERTAIN, Reason
 from licenses.statuslist.model import STATUS, Status, StatusList, StatusRef
@@ -297,7 +298,7 @@ def _of_status(
     if status is None:
         return NO_STATUS_LIST
     if code.own_place and _is_newer(code, status):
-        return None
+        return changed_since(code.issued_at, status.made_at)
     try:
         value = status.status(code.status.index)
     except TokenError:

@@ -107,6 +107,11 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "The license is newer than the list: fetch this page anew.",
         "证照签发于状态列表生成之后：请重新下载本页。",
     ),
+    "not_compared_since": (
+        "Whether the license was suspended, revoked or cancelled since is not known here: fetch "
+        "this page anew.",
+        "亮证后证照是否被暂停、吊销或注销，在此未知：请重新下载本页。",
+    ),
     "not_compared_no_list": (
         "This page has no list that tells.", "本页没有可判断的状态列表。",
     ),

@@ -68,9 +68,17 @@ def test_a_code_with_a_place_of_its_own_is_told_as_ended() -> None:
         found = decide(own, with_list(packed=bytes(ended)), ASKED)
         left = [one.name for one in found.checks if one.passed is None]
         assert (found.indication, left, found.status_as_of) == (
-            "PASSED", ["holder", "presentation"], NOW,
+            "PASSED", ["holder", "presentation", "license_status"], NOW,
         )  # fmt: skip
         assert "the status list is older" in found.summary
+        # Nor is it known of the license: a revocation since is in no list that is held.
+        (since,) = [one for one in found.checks if one.name == "license_status"]
+        assert "not compared: whether the license was suspended, revoked" in since.detail
+        assert all("2026-11-21 12:00" in one and "2026-11-21 11:50" in one for one in (
+            since.detail, since.detail_zh,
+        ))  # fmt: skip
+        assert since.detail in found.summary
+        assert since.detail_zh in found.summary_zh
         assert "12:00 (the code itself)" in found.summary
     later, made_at = replace(ASKED, now=NOW + timedelta(minutes=5)), NOW + timedelta(minutes=1)
     found = decide(own, with_list(made_at=made_at), later)

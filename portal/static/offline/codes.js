@@ -108,14 +108,14 @@ const Codes = (() => {
       ["purpose_fits", code.bound && purposeKey(code.purpose) !== purposeKey(asked.purpose) ? "WRONG_PURPOSE" : ""],
       ["holder", await ofHolder(code, asked.card)],
       ["presentation", !code.own || !list || newer || status === -1 ? null : status === ENDED ? "PRESENTATION_ENDED" : ""],
-      ["license_status", !list ? null : code.own && newer ? "" : status === 0 ? (newer ? null : "") : status === -1 ? "STATUS_LIST_NOT_GOOD"
+      ["license_status", !list || (code.own && newer) ? null : status === 0 ? (newer ? null : "") : status === -1 ? "STATUS_LIST_NOT_GOOD"
         : status === 2 ? (now < list.until ? "LICENSE_SUSPENDED" : "") : status === ENDED && code.own ? "" : "LICENSE_NOT_IN_FORCE"],
       ["status_list", !list ? "STATUS_LIST_MISSING" : list.made > now + SKEW ? "STATUS_LIST_NOT_GOOD" : now < list.until ? "" : "STATUS_LIST_STALE"],
       ["trust_list", held.made > now + SKEW ? "TRUST_LIST_NOT_GOOD" : now < held.made + TRUST_FRESH ? "" : "TRUST_LIST_STALE"],
     ];
     const reasons = checks.map(([, reason]) => reason).filter(Boolean);
     const certain = reasons.filter((one) => !UNCERTAIN.has(one));
-    return { reason: certain[0] ?? reasons[0] ?? "", checks, code: certain.length ? null : code, until: newer ? code.at : list?.made, byCode: newer,
+    return { reason: certain[0] ?? reasons[0] ?? "", checks, code: certain.length ? null : code, until: newer ? code.at : list?.made, byCode: newer, listed: list?.made,
       light: certain.length ? null : reasons.length ? "amber" : "green" };
   }
   return { trust, judge, UNCERTAIN };

@@ -70,8 +70,9 @@
     const found = await Codes.judge(given, held, asked);
     const [light, word, said] = words[`reason_${found.reason || "PASSED"}`];
     const summary = !found.reason && found.byCode ? told("passed_by_code") : said;
+    const since = found.byCode && found.code?.own ? ` ${told("made")} ${time(found.code.at)}; ${told("as_of")} ${time(found.listed)}` : "";
     const listed = !found.checks.some(([, reason]) => reason === "STATUS_LIST_MISSING");
-    const left = (name) => told(`not_compared_${name === "holder" && found.code && !found.code.holder ? "unbound" : name === "license_status" && !listed ? "no_list" : name}`);
+    const left = (name) => told(`not_compared_${name === "holder" && found.code && !found.code.holder ? "unbound" : name !== "license_status" ? name : !listed ? "no_list" : since ? "since" : name}`) + (name === "license_status" ? since : "");
     const checks = found.checks.map(([name, reason]) => [told(`check_${name}`),
       reason === null ? "amber" : !reason ? "green" : Codes.UNCERTAIN.has(reason) ? "amber" : "red",
       reason === null ? left(name) : reason ? words[`reason_${reason}`][2] : ""]);
@@ -81,7 +82,7 @@
       cards.push(card(found.code.name, found.code.fields.map(([key, value]) => row(labels[key] ?? key, value))));
       cards.push(card(told("presented"), [...(found.code.purpose ? [row(told("purpose"), found.code.purpose)] : []), row(told("issuer"), found.code.issuer === kept.issuer ? kept.title : found.code.issuer),
         row(told("made"), time(found.code.at)), row(told("until"), time(found.code.until)),
-        ...(found.until ? [row(told(found.byCode ? "as_of_code" : "as_of"), time(found.until))] : [])]));
+        ...(found.until ? [row(told(found.byCode ? "as_of_code" : "as_of"), time(found.until))] : []), ...(found.byCode ? [row(told("as_of"), time(found.listed))] : [])]));
     }
     const card_ = found.checks.find(([name]) => name === "holder")?.[1] === null && found.code;
     show({ light, word, summary, kind: told("kind_code"), reason: found.reason, cards, checks, advice: card_ ? told("card") : "" });
