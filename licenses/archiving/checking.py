@@ -200,7 +200,12 @@ def opening_fits(held: Package) -> bool:
             "documents": canonical([one["sha256"] for one in case["copies"]]),
             "asked": canonical(case["asked"]),
             "decision": case["decision"].encode(),
-            "rule": canonical([[one["field"], one["holds"]] for one in case["outcomes"]]),
+            "rule": canonical(
+                [
+                    [one["field"], one["holds"], *filter(None, [one.get("missing")])]
+                    for one in case["outcomes"]
+                ]
+            ),
             "form": canonical([[one["code"], one["value"], one["source"]] for one in form]),
         }
         told = leaf["commitments"]

@@ -336,7 +336,10 @@ def committed(result: Result) -> dict[str, bytes]:
         "documents": canonical([one.sha256 for one in result.copies]),
         "asked": canonical(list(result.asked)),
         "decision": result.decision.value.encode(),
-        "rule": canonical([[one.field, one.holds] for one in result.outcomes]),
+        "rule": canonical(
+            # Of a fact that was not known, that and why, too.
+            [[one.field, one.holds, *filter(None, [one.missing])] for one in result.outcomes]
+        ),
         "form": canonical([[one.code, one.value, one.source] for one in result.form]),
     }
 

@@ -44,6 +44,11 @@ COMPARISONS: Final = {one: pb.Comparison.Value(f"COMPARISON_{one.name}") for one
 STATES: Final = {
     one: pb.CollectionState.Value(f"COLLECTION_STATE_{one.name}") for one in CollectionState
 }
+FINDINGS: Final = {
+    (True, False): pb.RULE_FINDING_HOLDS,
+    (False, False): pb.RULE_FINDING_FAILS,
+    (False, True): pb.RULE_FINDING_NOT_KNOWN,
+}
 DECISIONS: Final = {
     Decision.NONE: pb.COLLECTION_DECISION_UNSPECIFIED,
     Decision.APPROVED: pb.COLLECTION_DECISION_APPROVED,
@@ -334,6 +339,9 @@ def to_collection(one: Collection) -> pb.Collection:
                 holds=outcome.holds,
                 reason=outcome.reason,
                 reason_zh=outcome.reason_zh,
+                finding=FINDINGS[outcome.holds, bool(outcome.missing)],
+                missing=outcome.missing,
+                missing_zh=outcome.missing_zh,
             )
             for outcome in result.outcomes
         ],

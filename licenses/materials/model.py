@@ -266,12 +266,17 @@ class Copy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleOutcome:
-    """What became of one condition."""
+    """What became of one condition.
+
+    `missing` is why its fact is not known, "" where it is: then it neither holds nor fails.
+    """
 
     field: str
     holds: bool
     reason: str
     reason_zh: str
+    missing: str = ""
+    missing_zh: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -233,6 +233,34 @@ PROOF_REPLACEMENT_OWN_DATA: ProofReplacement.ValueType  # 7
 """The accepting department holds the data itself."""
 Global___ProofReplacement: _TypeAlias = ProofReplacement  # noqa: Y015
 
+class _RuleFinding:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RuleFindingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RuleFinding.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RULE_FINDING_UNSPECIFIED: _RuleFinding.ValueType  # 0
+    """Never sent."""
+    RULE_FINDING_HOLDS: _RuleFinding.ValueType  # 1
+    """It holds."""
+    RULE_FINDING_FAILS: _RuleFinding.ValueType  # 2
+    """It does not."""
+    RULE_FINDING_NOT_KNOWN: _RuleFinding.ValueType  # 3
+    """Its fact is not known: nothing that counts told it. It neither holds nor fails."""
+
+class RuleFinding(_RuleFinding, metaclass=_RuleFindingEnumTypeWrapper):
+    """What became of a condition."""
+
+RULE_FINDING_UNSPECIFIED: RuleFinding.ValueType  # 0
+"""Never sent."""
+RULE_FINDING_HOLDS: RuleFinding.ValueType  # 1
+"""It holds."""
+RULE_FINDING_FAILS: RuleFinding.ValueType  # 2
+"""It does not."""
+RULE_FINDING_NOT_KNOWN: RuleFinding.ValueType  # 3
+"""Its fact is not known: nothing that counts told it. It neither holds nor fails."""
+Global___RuleFinding: _TypeAlias = RuleFinding  # noqa: Y015
+
 @_typing.final
 class FormField(_message.Message):
     """A field of the form."""
@@ -1325,13 +1353,22 @@ class RuleOutcome(_message.Message):
     HOLDS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REASON_ZH_FIELD_NUMBER: _builtins.int
+    FINDING_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    MISSING_ZH_FIELD_NUMBER: _builtins.int
     field: _builtins.str
     """The field."""
     holds: _builtins.bool
-    """Whether it holds."""
+    """Whether it holds; false also where that is not known: see finding."""
     reason: _builtins.str
     """What it means."""
     reason_zh: _builtins.str
+    """In Chinese."""
+    finding: Global___RuleFinding.ValueType
+    """Whether it holds, fails, or is not known."""
+    missing: _builtins.str
+    """Of one that is not known, which fact is missing and why."""
+    missing_zh: _builtins.str
     """In Chinese."""
     def __init__(
         self,
@@ -1340,10 +1377,13 @@ class RuleOutcome(_message.Message):
         holds: _builtins.bool = ...,
         reason: _builtins.str = ...,
         reason_zh: _builtins.str = ...,
+        finding: Global___RuleFinding.ValueType = ...,
+        missing: _builtins.str = ...,
+        missing_zh: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "holds", b"holds", "reason", b"reason", "reason_zh", b"reason_zh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "finding", b"finding", "holds", b"holds", "missing", b"missing", "missing_zh", b"missing_zh", "reason", b"reason", "reason_zh", b"reason_zh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -236,6 +236,7 @@ DECISIONS: Final = {
 ORIGINS: Final = {
     "license": ("from your license", "来自您的证照"),
     "resource": ("from a department", "来自部门数据"),
+    "verified": ("entered by you and verified", "由您填写，已核验"),
     "entry": ("entered by you", "由您填写"),
 }
 #: What was wrong with a form, for who filled it in, by the reason.

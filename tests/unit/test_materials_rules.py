@@ -80,6 +80,29 @@ def test_a_condition_holds_or_not(
     assert decision is (Decision.APPROVED if expected else Decision.REFERRED)
 
 
+@pytest.mark.parametrize(
+    ("rule", "form", "told"),
+    [
+        (condition(Comparison.YEARS_AT_LEAST, "16"), [], "事实: no license"),
+        (condition(Comparison.PRESENT), [fact("")], "事实: no license"),
+        (condition(Comparison.PRESENT), [fact("x", "entry")], "事实: the applicant entered it"),
+        (condition(Comparison.AT_MOST, "1"), [fact("十")], "事实: what was told cannot"),
+        (condition(Comparison.YEARS_AT_LEAST, "16"), [fact("2027-01-01")], "事实: what was told"),
+        (condition(Comparison.YEARS_AT_LEAST, "16"), [fact("2026-01-01")], ""),
+        (condition(Comparison.ONE_OF, "a"), [fact("b")], ""),
+    ],
+)
+def test_a_fact_that_nobody_told_is_not_known_and_never_no(
+    rule: Condition, form: list[Filled], told: str
+) -> None:
+    fields = [FormField(code="fact", display_name="事实")]
+    decision, (found,) = decide([rule], form, [], TODAY, fields=fields)
+    assert (decision, found.holds) == (Decision.REFERRED, False)
+    assert found.missing.startswith(told)
+    assert bool(found.missing) == bool(found.missing_zh) == bool(told)
+    assert "2027" not in found.missing  # a value stands in no reason
+
+
 def test_nobody_is_approved_on_their_own_word_or_with_something_missing() -> None:
     rule = [condition(Comparison.ONE_OF, "yes")]
     assert decide(rule, [fact("yes", "entry")], [], TODAY)[0] is Decision.REFERRED

@@ -106,11 +106,17 @@ def print_collection(one: pb.Collection, as_json: bool) -> None:
             say("Why", "理由"),
             (say("condition", "条件"), say("holds", "成立")),
             [
-                (say(outcome.reason, outcome.reason_zh), say("yes" if outcome.holds else "no",
-                 "是" if outcome.holds else "否"))
+                (say(outcome.reason, outcome.reason_zh), _found(outcome))
                 for outcome in one.outcomes
             ],
         )  # fmt: skip
+
+
+def _found(one: pb.RuleOutcome) -> str:
+    """Whether a condition holds, or which fact is missing to say so."""
+    if one.finding == pb.RULE_FINDING_NOT_KNOWN:
+        return say(f"not known ({one.missing})", f"未知（{one.missing_zh}）")
+    return say("yes", "是") if one.holds else say("no", "否")
 
 
 def sources_of(one: pb.FormField) -> str:
