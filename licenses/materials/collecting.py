@@ -357,9 +357,7 @@ def _result(
     # What the department looks up in its own records nobody has seen here: a person decides.
     unseen = {one.display_name for one in plan if one.source is MaterialSource.OWN_DATA}
     missing = [one for one in (*asked, *sorted(unseen)) if one in required]
-    decision, outcomes = rules.decide(
-        handling.rule, form, missing, today, fields=handling.fields
-    )
+    decision, outcomes = rules.decide(handling.rule, form, missing, today, fields=handling.fields)
     return Result(
         form=form,
         copies=tuple(

@@ -227,13 +227,16 @@ def to_handling(one: Handling) -> pb.Handling:
     )
 
 
-def to_offered(item: Item, handling: Handling | None) -> pb.OfferedServiceItem:
+def to_offered(
+    item: Item, handling: Handling | None, in_the_way: Sequence[str]
+) -> pb.OfferedServiceItem:
     """A service item as an applicant sees it."""
     rule = handling.rule if handling else ()
     return pb.OfferedServiceItem(
         name=item.name,
         display_name=item.display_name,
-        handled_at_once=bool(rule),
+        handled_at_once=bool(rule) and not in_the_way,
+        in_the_way=in_the_way,
         conditions=[one.reason for one in rule],
         conditions_zh=[one.reason_zh for one in rule],
         materials=len(item.materials),

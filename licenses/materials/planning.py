@@ -12,6 +12,8 @@
    under another material's question; a plan names what it reads for the form.
 7. What the accepting department is the source of it looks up in its own records: nobody brings it,
    and nothing of it is fetched, nor filled into the form, without a grant like any other's.
+8. A rule approves only what it has seen: where a required material must be asked, or nothing tells
+   a fact that it compares, it can approve nobody, and the item is not handled at once.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from datetime import datetime
 from licenses.materials.model import (
     CONSENTED,
     Disposition,
+    FormField,
     GrantGiven,
     Handling,
     Item,
@@ -170,23 +173,43 @@ def without_grants(planned: Sequence[Planned]) -> tuple[Planned, ...]:
 
 def entries_needed(handling: Handling, planned: Sequence[Planned]) -> tuple[str, ...]:
     """Required fields of the form that nothing of the plan fills."""
+    told = _told_by(planned, MaterialSource.OBTAINABLE_UNDER_GRANT)
+    return tuple(one.code for one in handling.fields if one.required and not _is_told(one, *told))
+
+
+def in_the_way(handling: Handling, planned: Sequence[Planned]) -> tuple[str, ...]:
+    """What keeps the item's rule from ever approving by this plan (rule 8): names, for people."""
+    wanted = {one.field for one in handling.rule}
+    materials = [
+        one.display_name
+        for one in planned
+        if one.required and one.source in (MaterialSource.MUST_BE_ASKED, MaterialSource.OWN_DATA)
+    ]
+    counts = (MaterialSource.OBTAINABLE_UNDER_GRANT, MaterialSource.VERIFIABLE)
+    told = _told_by(planned, *counts)
+    facts = [
+        one.display_name
+        for one in handling.fields
+        if one.code in wanted and not _is_told(one, *told)
+    ]
+    return tuple(dict.fromkeys((*materials, *facts))) if wanted else ()
+
+
+def _told_by(
+    planned: Sequence[Planned], *sources: MaterialSource
+) -> tuple[AnyOf[str], AnyOf[tuple[str, str]]]:
+    """Types of the licenses, and resources with items, that a plan has something of."""
     types = {one.license_type for one in planned if one.license}
     types |= {one.license_type for one in planned if one.source is MaterialSource.HELD_AS_LICENSE}
-    read = {
-        (one.resource, item)
-        for one in planned
-        if one.source is MaterialSource.OBTAINABLE_UNDER_GRANT
-        for item in one.items
-    }
-    return tuple(
-        one.code
-        for one in handling.fields
-        if one.required
-        and not any(
-            (source.license_type and source.license_type in types)
-            or (source.resource, source.item) in read
-            for source in one.sources
-        )
+    read = {(one.resource, item) for one in planned if one.source in sources for item in one.items}
+    return types, read
+
+
+def _is_told(one: FormField, types: AnyOf[str], read: AnyOf[tuple[str, str]]) -> bool:
+    return any(
+        (source.license_type and source.license_type in types)
+        or (source.resource, source.item) in read
+        for source in one.sources
     )
 
 

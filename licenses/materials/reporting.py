@@ -24,6 +24,7 @@ from licenses.materials.model import (
     Proof,
     Replacement,
 )
+from licenses.materials.planning import in_the_way
 
 #: A grant would do.
 AWAITING = "NO_GRANT"
@@ -58,7 +59,7 @@ def line_of(item: Item, handling: Handling, planned: Sequence[Planned]) -> Line:
     return Line(
         service_item=item.name,
         display_name=item.display_name,
-        handled_at_once=handling.handled_at_once,
+        handled_at_once=handling.handled_at_once and not in_the_way(handling, planned),
         before=len(planned) + abolished,
         after=counted[MaterialSource.MUST_BE_ASKED],
         awaiting=sum(one.reason == AWAITING for one in planned),

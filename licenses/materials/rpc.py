@@ -118,11 +118,10 @@ class MaterialRpc:
             found, following = self._materials.items(
                 request.parent, size=page_size(request.page_size), token=request.page_token
             )
+            offered = [messages.to_offered(*one) for one in found]
             return pb.ListServiceItemsResponse(
                 service_items=[
-                    messages.to_offered(item, handling)
-                    for item, handling in found
-                    if not request.at_once_only or (handling and handling.handled_at_once)
+                    one for one in offered if one.handled_at_once or not request.at_once_only
                 ],
                 next_page_token=following,
             )

@@ -158,12 +158,20 @@ class Materials:
 
     def items(
         self, parent: str, *, size: int, token: str
-    ) -> tuple[list[tuple[Item, Handling | None]], str]:
-        """A page of service items, each with how it is handled."""
+    ) -> tuple[list[tuple[Item, Handling | None, tuple[str, ...]]], str]:
+        """A page of service items, each with how it is handled, and what is in its rule's way."""
         found, following = self._around.items(parent, size=size, token=token)
         with self._database.reading() as session:
             handled = store.handlings_of(session, [one.name for one in found])
-        return [(one, handled.get(one.name)) for one in found], following
+        asked = _Asked(self._around)
+
+        def stands(item: Item, handling: Handling | None) -> tuple[str, ...]:
+            if handling is None or not handling.rule:
+                return ()
+            return planning.in_the_way(handling, self._plan(item, handling, None, "", asked))
+
+        listed = [(one, handled.get(one.name)) for one in found]
+        return [(item, handling, stands(item, handling)) for item, handling in listed], following
 
     # Planning.
 

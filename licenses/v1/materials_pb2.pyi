@@ -438,7 +438,9 @@ class Handling(_message.Message):
     put_by: _builtins.str
     """The system that put it."""
     handled_at_once: _builtins.bool
-    """Whether it is handled at once (秒批): it has a rule. Output only."""
+    """Whether a rule is there that may decide it at once (秒批); whether it can as things are, say
+    ListServiceItems and ReportMaterials. Output only.
+    """
     @_builtins.property
     def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___FormField]:
         """The form's fields, at most 100."""
@@ -683,12 +685,13 @@ class OfferedServiceItem(_message.Message):
     CONDITIONS_FIELD_NUMBER: _builtins.int
     CONDITIONS_ZH_FIELD_NUMBER: _builtins.int
     MATERIALS_FIELD_NUMBER: _builtins.int
+    IN_THE_WAY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{department}/serviceItems/{service_item}"""
     display_name: _builtins.str
     """The name people use."""
     handled_at_once: _builtins.bool
-    """Whether it is handled at once (秒批)."""
+    """Whether it is handled at once (秒批): it has a rule, and nothing is in the way."""
     materials: _builtins.int
     """How many materials it names."""
     @_builtins.property
@@ -699,6 +702,12 @@ class OfferedServiceItem(_message.Message):
     def conditions_zh(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """In Chinese."""
 
+    @_builtins.property
+    def in_the_way(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of what keeps the rule from approving anybody as things are: required materials that must
+        be brought or that the department looks up itself, and facts that nothing tells.
+        """
+
     def __init__(
         self,
         *,
@@ -708,10 +717,11 @@ class OfferedServiceItem(_message.Message):
         conditions: _abc.Iterable[_builtins.str] | None = ...,
         conditions_zh: _abc.Iterable[_builtins.str] | None = ...,
         materials: _builtins.int = ...,
+        in_the_way: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "conditions_zh", b"conditions_zh", "display_name", b"display_name", "handled_at_once", b"handled_at_once", "materials", b"materials", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "conditions_zh", b"conditions_zh", "display_name", b"display_name", "handled_at_once", b"handled_at_once", "in_the_way", b"in_the_way", "materials", b"materials", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -110,6 +110,7 @@ def test_one_application_is_collected_decided_and_joined_by_one_trail(scene: Sta
     assert list(done.asked) == ["本人近期照片"]
     assert done.decision == pb.COLLECTION_DECISION_REFERRED
     assert [one.holds for one in done.outcomes] == [True, True, True, False]
+    assert not any(one.missing for one in done.outcomes)
     assert len(done.log_indices) == 1
 
     trail = leaves(scene, begun.name, 3)
@@ -148,10 +149,17 @@ def test_what_needs_nothing_more_is_decided_at_once(scene: Stage) -> None:
         )
         .service_items
     )
-    assert [one.name.rpartition("/")[2] for one in offered] == [
-        "cg2017-27", "cg2017-29", "cg2017-13",
-    ]  # fmt: skip
-    assert offered[1].conditions_zh == ["年满16周岁", "户籍在本县"]
+    assert [one.name.rpartition("/")[2] for one in offered] == ["cg2017-29"]
+    assert offered[0].conditions_zh == ["年满16周岁", "户籍在本县"]
+    # Of the others that have a rule the list says what is in its way.
+    every = scene["terminal"].materials.ListServiceItems(
+        pb.ListServiceItemsRequest(parent="departments/-")
+    )
+    assert {
+        one.name.rpartition("/")[2]: list(one.in_the_way)
+        for one in every.service_items
+        if one.in_the_way
+    } == {"cg2017-27": ["本人近期照片"], "cg2017-13": ["居民身份证复印件"]}
 
 
 def test_a_license_stands_in_and_its_copy_is_the_departments(scene: Stage) -> None:

@@ -188,6 +188,36 @@ def test_a_plan_takes_what_is_there_in_order_and_says_why_not() -> None:
     assert reason(plain, handling=handling) == "PROOF_KEPT"
 
 
+def test_an_item_is_handled_at_once_where_its_rule_can_approve_as_things_are() -> None:
+    born = FormField(
+        code="fact", display_name="出生日期", sources=(FieldSource(resource=PEOPLE, item="born"),)
+    )
+    rule = (condition(Comparison.YEARS_AT_LEAST, "16"),)
+    handling = Handling(service_item=ITEM, fields=(born,), rule=rule)
+    photo = Material(display_name="照片", required=True)
+    whole = replace(GRANT, whole=frozenset({"name", "born"}))
+    for materials, grant, wanted in (
+        ((MATERIAL,), whole, ()),
+        ((MATERIAL,), replace(whole, may_query=False), ()),
+        ((MATERIAL, replace(photo, required=False)), whole, ()),
+        ((MATERIAL, photo), whole, ("照片",)),
+        ((MATERIAL,), GRANT, ("出生日期",)),  # nothing tells what the rule compares
+        ((MATERIAL,), replace(GRANT, active=False), ("材料", "出生日期")),
+    ):
+        item = Item(name=ITEM, display_name="事项", active=True, materials=materials)
+        planned = planning.plan(item, replace(KNOWN, handling=handling, grants=[grant]))
+        assert planning.in_the_way(handling, planned) == wanted
+        assert line_of(item, handling, planned).handled_at_once is (not wanted)
+        assert planning.in_the_way(replace(handling, rule=()), planned) == ()
+    # What the department looks up itself no rule has seen.
+    own = replace(MATERIAL, resource="departments/human-resources/resources/insured")
+    item = Item(name=ITEM, display_name="事项", active=True, materials=(own,))
+    known = replace(
+        KNOWN, handling=handling, resources={own.resource: replace(RESOURCE, name=own.resource)}
+    )
+    assert planning.in_the_way(handling, planning.plan(item, known)) == ("材料", "出生日期")
+
+
 def test_of_several_licenses_the_applicant_says_which_one_stands_in() -> None:
     names = tuple(f"departments/x/licenses/{one}" for one in "ab")
     held = [HeldLicense(name=one, type_name=TYPE, in_force=True) for one in names]

@@ -200,12 +200,20 @@ def items(
                 (
                     one.name,
                     one.display_name,
-                    say("yes", "是") if one.handled_at_once else "",
+                    _at_once(one),
                     say("; ".join(one.conditions), "；".join(one.conditions_zh)),
                 )
                 for one in found
             ],
         )
+
+
+def _at_once(one: pb.OfferedServiceItem) -> str:
+    """Whether a rule decides it, or what is in the rule's way."""
+    if not one.in_the_way:
+        return say("yes", "是") if one.handled_at_once else ""
+    named = "、".join(one.in_the_way)
+    return say(f"no: {named} in the way", f"否：尚缺{named}")
 
 
 @app.command()
