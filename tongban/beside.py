@@ -60,7 +60,7 @@ class PortalProcess:
 
         Raises Unavailable: PORT_IN_USE, PORTAL_NOT_STARTED.
         """
-        self._check_port()
+        check_port(self._settings.listen)
         await self._run()
         self._watch = asyncio.create_task(self._keep())
 
@@ -126,21 +126,23 @@ class PortalProcess:
             process.kill()
             await process.wait()
 
-    def _check_port(self) -> None:
-        host, _, port = self._settings.listen.rpartition(":")
-        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host.strip("[]") or "127.0.0.1", int(port)))
-            except OSError as error:
-                raise Unavailable(
-                    f"cannot serve the portal at {self._settings.listen}: it is in use by another "
-                    "program, or not an address of this machine; choose another with --portal",
-                    reason="PORT_IN_USE",
-                    message_zh=f"无法在 {self._settings.listen} 提供门户：端口已被占用或不是"
-                    "本机地址；请用 --portal 另选",
-                ) from error
+
+def check_port(listen: str) -> None:
+    """Raises Unavailable (PORT_IN_USE) where the pages cannot be served at host:port."""
+    host, _, port = listen.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]") or "127.0.0.1", int(port)))
+        except OSError as error:
+            raise Unavailable(
+                f"cannot serve the portal at {listen}: it is in use by another program, or not an "
+                "address of this machine; choose another with --portal",
+                reason="PORT_IN_USE",
+                message_zh=f"无法在 {listen} 提供门户：端口已被占用或不是本机地址；"
+                "请用 --portal 另选",
+            ) from error
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:

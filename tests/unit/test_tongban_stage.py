@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import socket
 import subprocess
 import sys
 
 import pytest
 from rich.console import Console
 
+from licenses.server import status_address
 from runtime.errors import Unavailable
 from tongban.commands import demo
 from tongban.demonstration import stage
 from tongban.locking import FolderLock
+
+EVERYWHERE = ".".join("0000")
 
 
 def test_a_folder_is_not_cleared_while_another_demonstration_plays_on_it(tmp_path):
@@ -24,6 +28,30 @@ def test_a_folder_is_not_cleared_while_another_demonstration_plays_on_it(tmp_pat
         assert (scene.files / "license.ofd").exists()
     with stage.held_folder(tmp_path / "data") as scene:
         assert not any(scene.files.iterdir())
+
+
+def test_a_taken_port_of_the_pages_is_told_before_anything_is_made(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        portal = f"127.0.0.1:{taken.getsockname()[1]}"
+        with (
+            pytest.raises(Unavailable) as caught,
+            stage.held_folder(tmp_path / "data", portal=portal),
+        ):
+            pass
+    assert caught.value.reason == "PORT_IN_USE"
+    assert not (tmp_path / "data").exists()
+
+
+def test_status_lists_of_a_demonstration_with_pages_are_fetched_at_the_pages(tmp_path):
+    for host, address in (("127.0.0.1", "https://localhost:{}/status"), (EVERYWHERE, "urn:")):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        with stage.held_folder(tmp_path / "data", portal=f"{host}:{port}") as scene:
+            found = status_address(scene.settings, "departments/service-centre")
+        assert found.startswith(address.format(port))
 
 
 def test_a_folder_is_not_cleared_while_a_node_runs_on_it(tmp_path):

@@ -20,6 +20,10 @@ def serve(
     portal: Annotated[
         str | None, typer.Option(help="host:port of the web pages; '' is none.")
     ] = None,
+    portal_origin: Annotated[
+        str | None,
+        typer.Option(help="https://host:port where people open the pages (portal.origin)."),
+    ] = None,
     log_for_people: Annotated[
         bool, typer.Option("--log-for-people", help="Log lines for people instead of JSON.")
     ] = False,
@@ -36,7 +40,11 @@ def serve(
             data=data,
             listen=listen,
             metrics=metrics,
-            portal=None if portal is None else {"listen": portal},
+            portal={
+                key: value
+                for key, value in (("listen", portal), ("origin", portal_origin))
+                if value is not None
+            },
             log_json=False if log_for_people else None,
         )
         from tongban.node import run  # a second of imports that only a node costs

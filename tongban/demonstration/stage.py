@@ -24,12 +24,14 @@ from runtime.authority import Authority
 from runtime.clock import SYSTEM
 from runtime.errors import FailedPrecondition, Unavailable
 from runtime.identity import Credentials, Role
+from tongban.beside import check_port
 from tongban.client import Client
 from tongban.commands.identity import ensure_authority
 from tongban.locking import NODE_LOCK, FolderLock
 
 MARK = "demonstration"
 START_SECONDS = 60
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 Facts = dict[str, Any]
 Start = Callable[[Sequence[str], BinaryIO], "subprocess.Popen[bytes]"]
@@ -122,17 +124,29 @@ def county_departments() -> list[dict[str, str]]:
 def held_folder(data: Path, *, portal: str = "") -> Iterator[Stage]:
     """`prepare_folder`, and no other demonstration takes the folder meanwhile.
 
-    Raises also Unavailable (DATA_FOLDER_IN_USE).
+    Raises also Unavailable: DATA_FOLDER_IN_USE, and PORT_IN_USE before anything is made.
     """
+    if portal:
+        check_port(portal)
     _check_folder(data)
     with FolderLock(data, MARK):
-        yield prepare_folder(data, portal=portal)
+        yield prepare_folder(data, portal=portal, origin=_origin(portal))
 
 
-def prepare_folder(data: Path, *, portal: str = "") -> Stage:
+def _origin(portal: str) -> str:
+    """Where this machine opens the pages, so that wallets can fetch what credentials name.
+
+    Of pages that others open under this machine's name nothing is known here.
+    """
+    host, _, port = portal.rpartition(":")
+    return f"https://localhost:{port}" if host in _LOOPBACK else ""
+
+
+def prepare_folder(data: Path, *, portal: str = "", origin: str = "") -> Stage:
     """A fresh folder; one of an earlier demonstration is replaced, any other is left alone.
 
-    `portal`: host:port of the web pages, where there are to be some.
+    `portal`: host:port of the web pages, where there are to be some; `origin`: where they are
+    opened.
 
     Raises FailedPrecondition (FOLDER_NOT_EMPTY), what `config.prepare_data_folder` does, and
     Unavailable (DATA_FOLDER_IN_USE) where a node runs on it.
@@ -144,7 +158,8 @@ def prepare_folder(data: Path, *, portal: str = "") -> Stage:
                 continue  # who holds it keeps the file that it has locked
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         (data / MARK).touch()
-    settings = config.load(data=data, listen=f"127.0.0.1:{_free_port()}", portal={"listen": portal})
+    pages = {"listen": portal} | ({"origin": origin} if origin else {})
+    settings = config.load(data=data, listen=f"127.0.0.1:{_free_port()}", portal=pages)
     stage = Stage(data=data, settings=settings)
     stage.files.mkdir()
     return stage
@@ -205,7 +220,9 @@ def stop_node(process: subprocess.Popen[bytes]) -> None:
 def start_node(stage: Stage, start: Start = _start) -> subprocess.Popen[bytes]:
     """Start `tongban serve` and wait until it is healthy. Raises Unavailable, NODE_NOT_STARTED."""
     log = stage.data / "node.log"
-    pages = ("--portal", stage.settings.portal.listen)
+    pages = ["--portal", stage.settings.portal.listen]
+    if stage.settings.portal.origin:
+        pages += ["--portal-origin", stage.settings.portal.origin]
     with log.open("ab") as file:
         process = start(
             ["serve", "--data", str(stage.data), "--listen", stage.address, *pages], file
