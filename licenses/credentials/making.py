@@ -1,8 +1,8 @@
 """Making a license's SD-JWT VC: claims, salts, disclosures, and the payload that is signed.
 
 1. Every field of the metadata is disclosed by itself or not at all, and so is the digest of all
-   (`metadata_sha256`, the one that OFD and PDF carry): whoever saw it beside a few fields could try
-   the few values that a citizen number may have.
+   (`metadata_sha256`, of the metadata that OFD and PDF carry): whoever saw it beside a few fields
+   could try the few values that a citizen number may have.
 2. What is never hidden is what the form asks for: `vct`, `iat`, `nbf`, `exp`, `cnf`, `status`.
    `iat` is when the license was issued, or went to the wallet; `nbf` and `exp` are when its first
    day begins and its last ends in China; `status` is where a status list tells whether it is in
