@@ -24,6 +24,7 @@ from licenses.v1 import licenses_pb2
 from runtime.errors import DomainError, FieldViolation, InvalidArgument
 from tongban.files import read_file
 from tongban.license_results import plain_cell, table
+from tongban.violation_words import chinese_violation
 
 GREATEST_PICTURE: Final = 512 * 1024
 GREATEST_SCAN: Final = 2 * 1024 * 1024
@@ -244,12 +245,13 @@ def unsaid(message: str, violations: Iterable[str]) -> list[str]:
 
 def _told(one: pb.IssueBatchResult) -> dict[str, str]:
     said = one.message_zh or one.message
+    wrong = map(chinese_violation, unsaid(said, one.violations))
     return {
         "result_state": _STATES.get(one.state, ""),
         "result_license": one.license,
         "result_identifier": one.license_identifier,
         "result_reason": one.reason,
-        "result_message": " ".join((said, *unsaid(said, one.violations))).strip(),
+        "result_message": " ".join((said, *wrong)).strip(),
     }
 
 

@@ -252,4 +252,4 @@ def test_what_is_wrong_with_a_row_is_said_once(tmp_path: Path) -> None:
     )
     (told,) = csv.DictReader(io.StringIO(results_alone([result]).decode("utf-8-sig")))
     assert told["result_message"].count("more than a year ahead") == 1
-    assert told["result_message"].endswith("serial: 1 to 30 digits")
+    assert told["result_message"].endswith("serial: 应为 1 至 30 位数字")

@@ -41,6 +41,7 @@ from tongban.license_sheets import (
     state_word,
     unsaid,
 )
+from tongban.violation_words import chinese_violation
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -370,7 +371,8 @@ def _print_results(found: list[pb.IssueBatchResult]) -> None:
 
 def _wrong(one: pb.IssueBatchResult) -> str:
     said = say(one.message, one.message_zh)
-    return "; ".join((said, *unsaid(said, one.violations))).strip("; ")
+    wrong = unsaid(said, one.violations)
+    return "; ".join((said, *(say(each, chinese_violation(each)) for each in wrong))).strip("; ")
 
 
 def _tell(client: Client, one: pb.IssueBatch, to: Path, as_json: bool) -> None:
