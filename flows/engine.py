@@ -1,14 +1,18 @@
 """Where flows run: a Prefect server of one's own, or one inside this process.
 
 On the embedded default Prefect starts a small server beside the first flow of a process and keeps
-its runs in the data folder; with `PREFECT_API_URL` set, that server is used instead.
+its runs in the data folder; with `PREFECT_API_URL` set, that server is used instead. Where there is
+no data folder, such as beside a node that runs elsewhere, the runs are kept for this process only.
 """
 
 from __future__ import annotations
 
+import atexit
 import errno
 import logging
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from runtime.errors import Unavailable
@@ -20,8 +24,7 @@ LATER_ROOM = 512 * 1024
 
 def configure(data: Path) -> None:
     """Say where Prefect keeps its state. Must be called before `prefect` is first imported."""
-    home = data.resolve() / "prefect"
-    home.mkdir(parents=True, exist_ok=True)
+    home = _home(data)
     for name, value in {
         "PREFECT_HOME": str(home),
         "DO_NOT_TRACK": "1",
@@ -41,6 +44,18 @@ def configure(data: Path) -> None:
     # These two log outside Prefect's own tree, such as that a short run ended before they did.
     for worker in ("EventsWorker", "APILogWorker"):
         logging.getLogger(worker).setLevel(logging.CRITICAL)
+
+
+def _home(data: Path) -> Path:
+    """The engine's folder; where there is no data folder one that is gone with this process."""
+    if data.is_dir():
+        home = data.resolve() / "prefect"
+        home.mkdir(exist_ok=True)
+        return home
+    home = Path(tempfile.mkdtemp(prefix="tongban-flow-"))
+    # Before Prefect's own, which ends its server: what is said first is done last.
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return home
 
 
 def start() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,27 @@ def test_a_full_disk_is_told_before_the_engine_is_started(home, monkeypatch):
         assert caught.value.reason == "STORAGE_FULL"
         assert asked[-1] == room
         (home / "prefect.db").touch()
+
+
+def test_where_there_is_no_data_folder_none_is_made(tmp_path, monkeypatch):
+    """A run beside a node elsewhere leaves nothing behind."""
+    asked = []
+    monkeypatch.setattr(engine.atexit, "register", lambda *what, **_: asked.append(what))
+    for name in [one for one in os.environ if one.startswith("PREFECT_")]:
+        monkeypatch.delenv(name)
+    # So that what is set here is taken back.
+    for name in ("PREFECT_HOME", "DO_NOT_TRACK"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    engine.configure(tmp_path / "tongban-data")
+    assert not list(tmp_path.iterdir())
+    ((_, home),) = asked
+    assert os.environ["PREFECT_HOME"] == str(home)
+    shutil.rmtree(home)
+    monkeypatch.delenv("PREFECT_HOME")
+    (tmp_path / "node").mkdir()
+    engine.configure(tmp_path / "node")
+    assert os.environ["PREFECT_HOME"] == str(tmp_path / "node" / "prefect")
 
 
 def test_an_engine_that_does_not_start_is_told(home, monkeypatch):
