@@ -35,6 +35,7 @@ _COUNTS = (
     "before", "after", "awaiting", "abolished", "filled", "by_license", "by_query",
     "by_verification", "own_data",
 )  # fmt: skip
+SPARED = "no_longer_brought"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,10 @@ class Report:
     @property
     def totals(self) -> Mapping[str, int]:
         """Sums over all items."""
-        return {key: sum(getattr(one, key) for one in self.lines) for key in _COUNTS}
+        counts = [_counts(one) for one in self.lines]
+        return {
+            key: sum(one[key] for one in counts) for key in (*_COUNTS[:2], SPARED, *_COUNTS[2:])
+        }
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -65,6 +69,7 @@ class Report:
             say("Materials asked of applicants", "申请人需提交的材料"),
             (
                 say("service item", "事项"), say("before", "原需"), say("after", "现需"),
+                say("nobody brings", "免交"),
                 say("awaiting a grant", "待授权"), say("abolished", "取消"),
                 say("filled", "自动填表"), say("license", "电子证照"), say("query", "查询"),
                 say("verified", "核验"), say("own data", "本部门"), say("at once", "秒批"),
@@ -94,10 +99,18 @@ class Report:
         )  # fmt: skip
 
 
+def _counts(one: pb.MaterialReport) -> dict[str, int]:
+    """What is counted of a service item; `SPARED` is what nobody brings any more."""
+    counts = {key: getattr(one, key) for key in _COUNTS}
+    return {**counts, SPARED: one.before - one.after}
+
+
 def _cells(one: pb.MaterialReport) -> tuple[object, ...]:
-    before, after, *counts = (getattr(one, key) for key in _COUNTS)
+    counts = _counts(one)
+    before, after, spared = (counts.pop(key) for key in ("before", "after", SPARED))
     at_once = say("yes", "是") if one.handled_at_once else ""
-    return one.display_name, before, after, *(count or "" for count in counts), at_once
+    told = (count or "" for count in (spared, *counts.values()))
+    return one.display_name, before, after, *told, at_once
 
 
 def _plainly(one: pb.MaterialReport) -> dict[str, Any]:
@@ -106,7 +119,7 @@ def _plainly(one: pb.MaterialReport) -> dict[str, Any]:
         "service_item": one.service_item,
         "display_name": one.display_name,
         "handled_at_once": one.handled_at_once,
-        **{key: getattr(one, key) for key in _COUNTS},
+        **_counts(one),
         "materials": [
             {
                 "material": planned.display_name,

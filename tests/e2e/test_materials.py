@@ -419,6 +419,9 @@ def test_the_thirty_items_before_and_after_by_the_product(scene: Stage) -> None:
     )
     assert sum(one["after"] for one in annex) < 142
     assert sum(one["awaiting"] for one in annex) > 0
+    # What nobody brings any more is told of each and of all; nobody has to subtract.
+    for one in (*made["service_items"], made["totals"]):
+        assert one["no_longer_brought"] == one["before"] - one["after"]
     assert made["proof_totals"]["abolished"] == 19
     assert made["proof_totals"]["replaced, waits for a grant"] > 0
     assert all(one["legal_basis"] for one in made["proofs"] if one["disposition"] == "kept")
