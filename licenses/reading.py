@@ -117,7 +117,8 @@ class Reading:
         (BAD_HOLDER_NAME, BAD_PAGE_TOKEN).
         """
         check_own_department(parent, principal)
-        if text_problem(holder_name, NAME_LIMIT, required=True):
+        # A beginning may end where a name goes on behind a space.
+        if text_problem(holder_name.removesuffix(" "), NAME_LIMIT, required=True):
             raise InvalidArgument(
                 f"holder_name must be the beginning of a name, at most {NAME_LIMIT} characters",
                 reason="BAD_HOLDER_NAME",

@@ -198,7 +198,7 @@ async def test_a_license_of_several_holders_is_found_by_each(node: LicenseNode) 
     assert (made.least_holders, made.most_holders) == (2, 3)
     holders = [
         pb.Holder(name="阿卜杜拉•示例", code=citizen_number(31)),
-        pb.Holder(name="\uf900示例公司", code=COMPANY),
+        pb.Holder(name="\uf900 示例公司", code=COMPANY),
     ]
     values: dict[str, Any] = {
         "license_type": "licenseTypes/flat-certificate",
@@ -208,7 +208,7 @@ async def test_a_license_of_several_holders_is_found_by_each(node: LicenseNode) 
         "fields": {"KZ_LX": "1", "KZ_JZRQ": "2040-06-01", "KZ_MJ": "89.50"},
     }
     license_ = await issue(node, **values)
-    assert license_.metadata["CZZT"] == "阿卜杜拉•示例、\uf900示例公司"
+    assert license_.metadata["CZZT"] == "阿卜杜拉•示例、\uf900 示例公司"
     assert license_.metadata["CZZTDMLXDM"] == "111、001"
     assert license_.valid_to == "2040-06-01"
     page = read_ofd(await document(node, license_, "OFD")).pages[0]
@@ -221,7 +221,7 @@ async def test_a_license_of_several_holders_is_found_by_each(node: LicenseNode) 
         request = pb.GetLicenseDocumentRequest(name=license_.name, reason="查阅", holder_code=code)
         assert (await node.counter.licenses.GetLicenseDocument(request)).document
     # By name, whichever dot was typed; the issuer only.
-    for typed in ("阿卜杜拉·", "阿卜杜拉\u30fb示", "\uf900示例", "\u8c48示例公司"):
+    for typed in ("阿卜杜拉·", "阿卜杜拉\u30fb示", "\uf900 示例", "\u8c48 示例公司", "\u8c48 "):
         found = await node.issuer.licenses.ListLicenses(
             pb.ListLicensesRequest(parent=BUREAU, holder_name=typed)
         )
