@@ -148,7 +148,7 @@ def read_years(text: str) -> dict[int, WorkYear]:
     """The years of a TOML text such as `workdays.toml`. Raises as `WorkYear.read` does."""
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise _invalid("calendar", "is not TOML") from error
     found = {}
     for key, table in tables.items():

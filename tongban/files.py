@@ -34,10 +34,11 @@ def read_file(path: Path, *, greatest: int = GREATEST_DOCUMENT) -> bytes:
             reason="FILE_UNREADABLE",
             message_zh=f"无法读取 {path}：{os.strerror(error.errno or 0)}",
         ) from error
+    most = f"{greatest >> 20} MiB" if greatest >> 20 else f"{greatest >> 10} KiB"
     raise InvalidArgument(
-        f"{path} is larger than {greatest >> 20} MiB",
+        f"{path} is larger than {most}",
         reason="FILE_TOO_LARGE",
-        message_zh=f"{path} 超过 {greatest >> 20} MiB",
+        message_zh=f"{path} 超过 {most}",
     )
 
 

@@ -140,3 +140,11 @@ def test_a_preview_says_so_by_line(tmp_path: Path) -> None:
         "\n"
     )
     assert f"page.toml:{line}" in "".join((result.output + str(result.exception)).split("\n"))
+
+
+def test_a_preview_of_a_file_that_is_too_deep_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "deep.toml"
+    file.write_text(f"a = {'[' * 5000}{']' * 5000}", encoding="utf-8")
+    result = CliRunner().invoke(application("license"), ["license", "preview", str(file)])
+    assert result.exit_code == 4
+    assert "BAD_TOML" in result.output

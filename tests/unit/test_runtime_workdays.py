@@ -85,7 +85,15 @@ def test_a_year_that_is_wrong_is_refused_by_field(off: list, working: list, fiel
 
 @pytest.mark.parametrize(
     "text",
-    ["[2027", "[next]\noff = []", "2027 = 1", "[2027]\nholidays = []", "[2027]\noff = 1", "[1066]"],
+    [
+        "[2027",
+        "[next]\noff = []",
+        "2027 = 1",
+        "[2027]\nholidays = []",
+        "[2027]\noff = 1",
+        "[1066]",
+        f"a = {'[' * 5000}{']' * 5000}",
+    ],
 )
 def test_a_file_that_is_wrong_is_refused(text: str):
     with pytest.raises(InvalidArgument):

@@ -27,6 +27,7 @@ def test_rows_are_read():
         (b"responsibility = 1\n", "responsibility", "write [[responsibility]]"),
         (b"[negative]\nname = 1\n", "negative", "write [[negative]]"),
         (b"\n\nname 1\n", "file", "line 3"),
+        (b"a = " + b"[" * 5000 + b"]" * 5000, "file", "not TOML"),
         (b"\xff", "file", "UTF-8"),
     ],
 )

@@ -71,6 +71,8 @@ def test_what_has_no_end_is_too_large(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument) as caught:
         read_file(endless, greatest=1024)
     assert caught.value.reason == "FILE_TOO_LARGE"
+    assert "larger than 1 KiB" in caught.value.message
+    assert "超过 1 KiB" in caught.value.message_zh
     exact = tmp_path / "exact.pdf"
     exact.write_bytes(b"x" * 1024)
     assert read_file(exact, greatest=1024) == b"x" * 1024

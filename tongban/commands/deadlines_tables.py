@@ -212,7 +212,7 @@ def read_jurisdictions(text: str) -> list[pb.Jurisdiction]:
     try:
         tables = tomllib.loads(text)
         return [_table(key, table) for key, table in tables.items()]
-    except (tomllib.TOMLDecodeError, TypeError, ValueError, KeyError, AttributeError):
+    except (RecursionError, TypeError, ValueError, KeyError, AttributeError):
         raise InvalidArgument(
             "this file has no tables of deadlines: see the shipped one for its form",
             reason="JURISDICTION_INVALID",

@@ -135,7 +135,7 @@ def _files(wanted: str) -> list[Path]:
     found = [path]
     try:
         data = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return found
     page = _page_file(path, str(data.get("template", ""))) if "slots" in data else None
     return [*found, page] if page else found
@@ -181,7 +181,7 @@ def _template(wanted: str) -> Template:
     text = _text(path)
     try:
         is_type = "slots" in tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidArgument(
             f"{path}: not TOML: {error}",
             reason="BAD_TOML",

@@ -26,7 +26,7 @@ def read_rows(data: bytes) -> tuple[list[pb.Responsibility], list[pb.Negative]]:
         tables: dict[str, Any] = tomllib.loads(data.decode())
     except UnicodeDecodeError:
         raise _refused([FieldViolation("file", "is not UTF-8 text")]) from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise _refused([FieldViolation("file", f"is not TOML: {error}")]) from None
     if wrong := list(_faults(tables)):
         raise _refused(wrong)
