@@ -22,6 +22,7 @@ from portal.auditor.working import works_of
 from portal.pages import language_of, page, sayer
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
+from portal.verifier.recorded import CHECKS
 from runtime.errors import DomainError
 from runtime.identity import Role
 
@@ -73,6 +74,7 @@ async def verify(request: Request, person: Person) -> Response:
         most=verifying.MOST,
         verified=verified,
         outcomes=OUTCOMES,
+        titles=CHECKS,
         kinds=KINDS,
         own_key=bool(key),
     )

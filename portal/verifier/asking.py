@@ -76,10 +76,6 @@ class Asking:
         """What people call departments."""
         return await display_names(self._node.stub(catalog_pb2_grpc.CatalogServiceStub))
 
-    async def title(self, department: str) -> str:
-        """The same of one."""
-        return (await self.departments()).get(department, department)
-
     async def trust(self) -> tuple[offline_pb2.GetPresentingTrustResponse, list[bytes], str]:
         """What verifies offline: the presenting trust list, the status lists, the log's key."""
         offline = self._node.stub(offline_pb2_grpc.OfflineServiceStub)

@@ -54,7 +54,8 @@ class OfflinePages:
 
     async def _make(self, language: str) -> str:
         trust, lists, log = await self._asking.trust()
-        title = await self._asking.title(trust.issuer)
+        departments = await self._asking.departments()
+        title = departments.get(trust.issuer, trust.issuer)
         english = language == "en"
         kept: dict[str, Any] = {
             "trust": {
@@ -65,6 +66,7 @@ class OfflinePages:
                 "lists": [one.decode() for one in lists],
                 "log": log,
             },
+            "departments": dict(departments),
             "words": words_of(sayer(language)),
             "names": {
                 name: {key: said[0] if english else said[1] for key, said in of.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from portal.verifier.recorded import KINDS
+
 Say = Callable[[str, str], str]
 
 _OVER: Final = ("This code is over", "此码已失效")
@@ -129,12 +131,14 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "until": ("Good until", "有效至"),
     "as_of": ("Status list of", "状态列表时间"),
     "as_of_code": ("In force, by the code itself, at", "有效时间（以亮证时间为准）"),
+    "word_by_code": ("Genuine; in force when presented", "码真实，亮证时有效"),
     "passed_by_code": (
         "The code is genuine, and the license was in force when it was made. The status list in "
         "this page is older and tells nothing of what ended since.",
         "该码真实，证照在亮证时有效。本页状态列表早于亮证时间，其后是否失效无法得知。",
     ),
     "records": ("Records", "所载记录"),
+    "applicant": ("An applicant", "申请人"),
     "check_readable": ("It can be read", "可识读"),
     "check_key_trusted": ("Signed by a key that is trusted", "签发密钥受信任"),
     "check_signature": ("The signature holds", "签名有效"),
@@ -181,4 +185,5 @@ def words_of(say: Say) -> dict[str, Any]:
         f"reason_{name}": [light, say(*word), say(*told)]
         for name, (light, word, told) in _REASONS.items()
     }
-    return {**reasons, **{name: say(*both) for name, both in _WORDS.items()}}
+    kinds = {f"kind_of_{name}": say(both.en, both.zh) for name, both in KINDS.items()}
+    return {**reasons, **kinds, **{name: say(*both) for name, both in _WORDS.items()}}

@@ -43,7 +43,7 @@ _FORMATS: Final[Mapping[str, Told]] = {
     "tongban-log-proof/v1": Told(en="Proof of a document's records", zh="文件的日志证明"),
     "tongban-accesses/v1": Told(en="Who asked for somebody's data", zh="个人数据使用记录"),
 }
-_CHECKS: Final[Mapping[str, Told]] = {
+CHECKS: Final[Mapping[str, Told]] = {
     "key": Told(en="The log's key", zh="日志密钥"),
     "leaf": Told(en="The record reads in one way", zh="记录只有一种读法"),
     "path": Told(en="Its place in the batch", zh="记录在批次中的位置"),
@@ -58,7 +58,7 @@ _CHECKS: Final[Mapping[str, Told]] = {
     "entry": Told(en="It is about this person", zh="与该人有关"),
 }
 #: Kinds of records that people are likely to have a proof of.
-_KINDS: Final[Mapping[str, Told]] = {
+KINDS: Final[Mapping[str, Told]] = {
     "query": Told(en="a record was asked for", zh="查询数据"),
     "verify": Told(en="claims were checked", zh="核查信息"),
     "batch_query": Told(en="records were asked for", zh="批量查询"),
@@ -112,7 +112,7 @@ def answer_to_record(
 
 def _check(one: audit_pb2.RecordCheck) -> CheckSeen:
     base, _, of = one.name.partition(":")
-    title = _CHECKS.get(base, Told(en=base, zh=base))
+    title = CHECKS.get(base, Told(en=base, zh=base))
     if of:
         title = Told(en=f"{title.en} ({of})", zh=f"{title.zh}（{of}）")
     return CheckSeen(
@@ -142,7 +142,7 @@ def _facts(
         if not isinstance(said, dict):
             continue
         kind, time, actor = (str(said.get(key, "")) for key in ("kind", "time", "actor"))
-        known = _KINDS.get(kind, Told(en=kind, zh=kind))
+        known = KINDS.get(kind, Told(en=kind, zh=kind))
         what = known.en if english else known.zh
         department = actor.partition("/systems/")[0]
         who = _APPLICANT.en if english else _APPLICANT.zh

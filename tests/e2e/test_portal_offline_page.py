@@ -78,8 +78,8 @@ class Given:
     own: Keys
     lists: list[bytes]
 
-    async def title(self, _department: str) -> str:
-        return "示范县行政服务中心"
+    async def departments(self) -> dict[str, str]:
+        return {OFFICE: "示范县行政服务中心"}
 
     async def trust(self) -> tuple[Any, list[bytes], str]:
         answer = offline_pb2.GetPresentingTrustResponse(

@@ -301,6 +301,11 @@ def test_one_file_verifies_without_a_network(node, browser, shown, files, langua
                 page.locator("#document").set_input_files(files[name])
                 page.locator("#by-file button[type=submit]").click()
             expect(page.locator(f".verdict.{light} svg")).to_be_visible()
+            if name == "proved":
+                what = "查询数据" if language == "zh" else "a record was asked for"
+                expect(page.locator("#answer")).to_contain_text(
+                    f"示范县人力资源和社会保障局 · {what}"
+                )
             if name in ("offline", "offline_forged", "promised"):
                 judged(page, f"without-network-{name.replace('_', '-')}", language)
         assert asked == [(tmp_path / "verify.html").as_uri()]

@@ -1,7 +1,7 @@
 // The offline page: takes a code or a file, and shows the verdict. It asks no server for anything.
 "use strict";
 (async () => {
-  const { trust: kept, words, names } = JSON.parse(document.getElementById("kept").textContent);
+  const { trust: kept, words, names, departments } = JSON.parse(document.getElementById("kept").textContent);
   const told = (name) => words[name] ?? name;
   const make = (tag, classes, ...inside) => {
     const made = document.createElement(tag);
@@ -68,7 +68,8 @@
     };
     if (!given.startsWith("TB1:")) return notRead(told("kind_code"), told("online_only"));
     const found = await Codes.judge(given, held, asked);
-    const [light, word, said] = words[`reason_${found.reason || "PASSED"}`];
+    const [light, heading, said] = words[`reason_${found.reason || "PASSED"}`];
+    const word = !found.reason && found.byCode ? told("word_by_code") : heading;
     const summary = !found.reason && found.byCode ? told("passed_by_code") : said;
     const since = found.byCode && found.code?.own ? ` ${told("made")} ${time(found.code.at)}; ${told("as_of")} ${time(found.listed)}` : "";
     const listed = !found.checks.some(([, reason]) => reason === "STATUS_LIST_MISSING");
@@ -94,6 +95,12 @@
   });
 
   // A receipt.
+  function recorded(leaf) {
+    const [at, kind, actor] = ["time", "kind", "actor"].map((name) => String(leaf.get(name)));
+    const seconds = Date.parse(at) / 1000, department = actor.split("/systems/")[0];
+    const who = department === "departments/applicants" ? told("applicant") : departments[department] ?? actor;
+    return row(Number.isNaN(seconds) ? at.slice(0, 19) : time(seconds), `${who} · ${words[`kind_of_${kind}`] ?? kind}`);
+  }
   async function record(file) {
     if (!file) return;
     if (file.size > 3 * 1024 * 1024) return notRead(file.name, told("not_a_record"));
@@ -107,7 +114,7 @@
       const title = told(`record_${base}`).replace(/^record_/, "");
       return [of ? `${title} (${of})` : title, light, light === "amber" ? told("nothing_to_compare") : detail && `${told("differs")} (${detail})`];
     });
-    const rows = found.leaves.filter(Boolean).slice(0, 20).map((leaf) => row(String(leaf.get("time")).slice(0, 19), `${leaf.get("kind")} · ${leaf.get("actor")}`));
+    const rows = found.leaves.filter(Boolean).slice(0, 20).map(recorded);
     const [word, summary] = [told(`record_word_${found.light}`), told(`record_told_${found.light}`)];
     show({ light: found.light, word, summary, kind: file.name, cards: [card(told("records"), rows)], checks });
   }
