@@ -17,7 +17,7 @@ from typing import Final
 from licenses import store as licenses
 from licenses.accesses import store as accesses
 from licenses.copies import store
-from licenses.copies.model import EndorsedCopy, HeldCopy
+from licenses.copies.model import EndorsedCopy, HeldCopy, still_serves
 from licenses.copies.service import place_of
 from licenses.held import is_delegation_open, is_holder
 from licenses.holder_index import HolderIndex
@@ -175,7 +175,8 @@ def _held(session: Reads, copy: EndorsedCopy, license_: License, now: datetime) 
         copy=copy,
         license=license_.name,
         title=license_.metadata["ZZMC"],
-        stands=copy.is_open(now) and is_delegation_open(session, copy.delegation, now),
+        stands=still_serves(copy, license_, now)
+        and is_delegation_open(session, copy.delegation, now),
     )
 
 

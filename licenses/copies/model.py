@@ -20,6 +20,7 @@ from licenses.model import License, LicenseFormat, is_expired
 from licenses.pages.layout import Style, dense, fit
 from licenses.pages.markup import METADATA_FILE, metadata_attachment
 from licenses.pages.model import Document, Line, Page
+from licenses.presentations.model import state_refusal
 from licenses.texts import NAME_LIMIT, check_text, text_problem
 from licenses.types.values import chinese_date
 from runtime import names
@@ -89,11 +90,16 @@ class Wish:
     collection: str = ""
 
 
+def still_serves(copy: EndorsedCopy, license_: License, now: datetime) -> bool:
+    """Whether a copy serves at a time: no copy of a license does that is not in force then."""
+    return copy.is_open(now) and state_refusal(license_, now) is None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldCopy:
     """A copy as its license's holder sees it: with the license's name and what people call it.
 
-    `stands`: whether it still serves now, as far as it and its delegation say.
+    `stands`: whether it still serves now, as far as it, its license and its delegation say.
     """
 
     copy: EndorsedCopy

@@ -10,10 +10,10 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
-from licenses.copies.model import EndorsedCopy, HeldCopy
+from licenses.copies.model import EndorsedCopy, HeldCopy, still_serves
 from licenses.delegations.store import DelegationRow, delegation_of
 from licenses.model import LicenseFormat
-from licenses.store import HolderRow, LicenseRow, Table
+from licenses.store import HolderRow, LicenseRow, Table, license_of
 from runtime.clock import china_date
 from runtime.database import REQUEST_ID_LIMIT, UtcDateTime
 
@@ -202,7 +202,7 @@ def of_holder(
         same = sa.and_(col(row.make_time) == at, col(row.id) < last)
         conditions.append(sa.or_(col(row.make_time) < at, same))
     statement = (
-        select(row, col(LicenseRow.issuer), col(LicenseRow.metadata_json), DelegationRow)
+        select(row, LicenseRow, DelegationRow)
         .join(LicenseRow, col(LicenseRow.id) == col(row.license_id))
         .join(HolderRow, col(HolderRow.license_id) == col(row.license_id))
         .outerjoin(DelegationRow, col(DelegationRow.id) == col(row.delegation))
@@ -213,11 +213,11 @@ def of_holder(
     return [
         HeldCopy(
             copy=_copy(found),
-            license=f"{issuer}/licenses/{found.license_id}",
-            title=str(orjson.loads(metadata)["ZZMC"]),
-            stands=_copy(found).is_open(now) and _allows(found, under, now),
+            license=f"{of.issuer}/licenses/{found.license_id}",
+            title=str(orjson.loads(of.metadata_json)["ZZMC"]),
+            stands=still_serves(_copy(found), license_of(of), now) and _allows(found, under, now),
         )
-        for found, issuer, metadata, under in session.exec(statement)
+        for found, of, under in session.exec(statement)
     ]
 
 

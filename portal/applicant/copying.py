@@ -122,6 +122,7 @@ async def large(request: Request, person: Person) -> Response:
         state=_state(found.copy),
         drawn=found.copy.format == FORMS["pdf"],
         size=len(found.document),
+        ending=not found.copy.HasField("end_time") and _is_within(found.copy),
     )
 
 
@@ -179,9 +180,14 @@ def _state(copy: pb.EndorsedCopy) -> tuple[str, str, str]:
         return "green", "Valid", "有效"
     if copy.HasField("end_time"):
         return "red", "Withdrawn", "已撤回"
-    if copy.valid_to < datetime.now(CHINA).date().isoformat():
+    if not _is_within(copy):
         return "amber", "Run out", "已过期"
-    return "amber", "Over", "已失效"
+    # Its license is not in force, or who made it may not any more.
+    return "amber", "Of no use now", "现不可用"
+
+
+def _is_within(copy: pb.EndorsedCopy) -> bool:
+    return copy.valid_to >= datetime.now(CHINA).date().isoformat()
 
 
 _COPY: Final = "/my/copies/{copy}"

@@ -16,7 +16,7 @@ from licenses.v1 import presentations_pb2 as presentations
 from licenses.v1 import verifying_pb2 as pb
 from licenses.wire import to_time
 from runtime.clock import china_date
-from tests.builders.license_node import HOLDER, LicenseNode, fresh, issue, refused, running
+from tests.builders.license_node import HOLDER, LicenseNode, change, fresh, issue, refused, running
 from tests.builders.licenses import citizen_number
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -76,6 +76,12 @@ async def test_copies_are_listed_and_taken_once_more(node: LicenseNode) -> None:
         "甲事",
         TITLE,
     )
+    # A copy serves as long as its license does.
+    for verb, serves in (("Suspend", False), ("Resume", True)):
+        await change(node, verb, license_.name)
+        assert {one.open for one in (await copies(node)).copies} == {serves}
+        ask = pb.GetEndorsedCopyRequest(name=made[0].name, holder_code=HOLDER)
+        assert (await node.counter.copies.GetEndorsedCopy(ask)).copy.open == serves
     for name, holder in ((made[0].name, OTHER), (f"copies/{'0' * 24}", HOLDER)):
         ask = pb.GetEndorsedCopyRequest(name=name, holder_code=holder)
         found = await refused(node.counter.copies.GetEndorsedCopy(ask))
