@@ -60,7 +60,11 @@ def time_left(due: str, *, waits: bool) -> tuple[str, str, str]:
         return ("", "", "")
     days = (last - datetime.now(CHINA).date()).days
     if days < 0:
-        return ("red", f"{-days} day(s) late", f"已逾期 {-days} 天")
+        return ("red", f"{-days} calendar day(s) late", f"已逾期 {-days} 个自然日")
     if days == 0:
         return ("amber", "due today", "今日到期")
-    return ("amber" if days <= 2 else "green", f"{days} day(s) left", f"还剩 {days} 天")
+    return (
+        "amber" if days <= 2 else "green",
+        f"{days} calendar day(s) left",
+        f"还剩 {days} 个自然日",
+    )

@@ -18,10 +18,10 @@ def due(days: int) -> str:
 @pytest.mark.parametrize(
     ("days", "colour", "words"),
     [
-        (-3, "red", "已逾期 3 天"),
+        (-3, "red", "已逾期 3 个自然日"),
         (0, "amber", "今日到期"),
-        (2, "amber", "还剩 2 天"),
-        (9, "green", "还剩 9 天"),
+        (2, "amber", "还剩 2 个自然日"),
+        (9, "green", "还剩 9 个自然日"),
     ],
 )
 def test_days_are_told_until_the_last_and_beyond(days, colour, words):
