@@ -20,7 +20,7 @@ from licenses.v1 import verifying_pb2 as pb
 from licenses.verifying.model import Verified, check_card
 from licenses.verifying.service import Verifying
 from licenses.wire import STATES, run_in, time_of, to_time, verdict_of, wrong
-from runtime.errors import PermissionDenied
+from runtime.errors import FieldViolation, InvalidArgument, PermissionDenied
 from runtime.identity import Principal, Role
 from runtime.records import SealedRecord
 from runtime.rpc import Call
@@ -59,7 +59,7 @@ class VerifyingRpc:
                 message_zh="字段比对仅供部门使用：请提供亮证码、二维码或文件",
             )
         if subject in ("code", "qr") and as_of is not None:
-            raise wrong("as_of", "a code is shown now: of a document, or of fields")
+            raise _shown_now()
         if subject == "code":
             answer = self._code(request, asking)
         else:
@@ -125,6 +125,17 @@ class VerifyingRpc:
                 principal=asking.principal,
             )
         raise wrong("subject", "give a code, a qr, a document or a match")
+
+
+def _shown_now() -> InvalidArgument:
+    told = "a code or a QR code is shown now, and says nothing of another time"
+    return InvalidArgument(
+        f"as_of: {told}: leave it out, or verify the license's file, or its identifier with fields",
+        reason="BAD_ARGUMENT",
+        message_zh="as_of：亮证码和二维码只能核验当前状态；请勿填写，或改用证照文件、"
+        "证照标识及字段核验所询时间的状态",
+        violations=[FieldViolation("as_of", told)],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
