@@ -59,6 +59,7 @@ TYPE_CODE, TYPE_NAME, FIELDS, PURPOSE, HOLDER, BOUND = (
 )
 NEW: Final = -70007
 OWN_PLACE: Final = -70008
+AGENCY: Final = -70009
 _SALT: Final = 16
 _HASH: Final = 16
 _SCRYPT_N: Final = 1 << 15
@@ -88,6 +89,8 @@ class OfflineCode:
     own_place: bool = False
     #: Since when the license is one, where a list that is still good may be from before (rule 7).
     new_since: datetime | None = None
+    #: Where an agent shows it: until when the holder delegated, for the purpose that binds.
+    agency_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +149,8 @@ def claims_of(code: OfflineCode) -> dict[int, Any]:
         claims[OWN_PLACE] = True
     if code.new_since is not None:
         claims[NEW] = int(code.new_since.timestamp())
+    if code.agency_until is not None:
+        claims[AGENCY] = int(code.agency_until.timestamp())
     if code.audience:
         claims[AUD] = code.audience
     if code.purpose_bound:
@@ -175,6 +180,7 @@ def code_of(claims: Mapping[Any, Any]) -> OfflineCode:
             holder=_is(claims[HOLDER], bytes) if HOLDER in claims else None,
             own_place=_is(claims.get(OWN_PLACE, False), bool),
             new_since=_time(claims[NEW]) if NEW in claims else None,
+            agency_until=_time(claims[AGENCY]) if AGENCY in claims else None,
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, OSError):
         raise TokenError("TOKEN_UNREADABLE") from None

@@ -22,6 +22,7 @@ from licenses.offline.coding import write_code
 from licenses.offline.model import OfflineCode, holder_hash
 from licenses.presentations.model import Presentation, lifetime
 from licenses.presentations.service import OFFLINE, Presenting
+from licenses.presentations.showing import agency_of
 from licenses.presenting_keys import PresentingKeys, TrustedKey
 from licenses.statuslist.service import StatusLists
 from runtime.clock import Clock
@@ -111,11 +112,12 @@ class Offline:
         now: datetime,
     ) -> str:
         """The text of a presentation's QR code, bound to who shows it."""
+        agency = agency_of(work, made)
         code = OfflineCode(
             presentation_id=made.id,
             issuer=self._department,
             audience=made.audience,
-            # What is not bound is told to nobody: neither is it by a code of letters.
+            # Whoever scans the code reads it: it stands there only where it binds.
             purpose=made.purpose if made.purpose_bound else "",
             purpose_bound=made.purpose_bound,
             issued_at=now,
@@ -126,6 +128,7 @@ class Offline:
             status=self._statuses.of_code(work, license_.id, made.id, made.expire_time),
             holder=bound,
             own_place=True,
+            agency_until=agency.expire_time if agency else None,
         )
         return write_code(code, self._keys)
 

@@ -126,6 +126,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "presented": ("How it was presented", "亮证信息"),
     "purpose": ("Purpose", "用途"),
+    "agency": ("Shown by an agent, delegated until", "由受托人出示，委托至"),
     "issuer": ("Node", "出具节点"),
     "made": ("Presented", "亮证时间"),
     "until": ("Good until", "有效至"),

@@ -165,6 +165,7 @@ def test_every_code_is_judged_as_the_command_does(
         (write_code(a_code(audience="", purpose_bound=False), own.keys),
          {"verifier": "", "purpose": ""}),
         (write_code(a_code(purpose="", purpose_bound=False), own.keys), {}),
+        (write_code(a_code(agency_until=NOW + timedelta(days=3)), own.keys), {}),
         (write_code(a_code(new_since=NOW), own.keys), {}),
         (write_code(a_code(new_since=listed.made_at - timedelta(1)), own.keys), {}),
         (write_code(a_code(status=StatusRef(uri=URI, index=1)), own.keys), {}),
@@ -203,6 +204,8 @@ def test_every_code_is_judged_as_the_command_does(
         assert (found["code"] is None) == (wanted.code is None)
         if wanted.code:
             assert dict(found["code"]["fields"]) == wanted.code.fields
+            until = wanted.code.agency_until
+            assert found["code"]["agency"] == (until.timestamp() if until else 0)
         if wanted.reason is None:
             assert found["byCode"] == ("(the code itself)" in wanted.summary), changes
         assert [name for name, _ in found["checks"]] == [one.name for one in wanted.checks]

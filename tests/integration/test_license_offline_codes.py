@@ -190,7 +190,13 @@ async def test_an_agents_code_is_bound_to_the_agent(node: LicenseNode) -> None:
     assert code.expire_time == given.expire_time
     await publish(node)
     held = await kept(node)
-    assert offline(node, code.text, held, holder_code=agent).reason is None
+    found = offline(node, code.text, held, holder_code=agent)
+    assert found.reason is None
+    # Whoever reads it is told that an agent presents, for what and until when; not who.
+    assert found.code
+    assert found.code.agency_until == given.expire_time.ToDatetime(UTC)
+    assert found.code.purpose == PURPOSE
+    assert "钱代办" not in str(found.code)
     assert offline(node, code.text, held, holder_code=HOLDER).reason == "HOLDER_DIFFERS"
     # The holder allowed one purpose: it stands in the code, and binds who reads it.
     other = offline(node, code.text, held, holder_code=agent, purpose="办理贷款")

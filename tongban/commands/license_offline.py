@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from licenses.offline.coding import assess_code
-from licenses.offline.model import Asked, OfflineOutcome
+from licenses.offline.model import Asked, OfflineCode, OfflineOutcome
 from licenses.offline.pictures import png_of
 from licenses.v1 import offline_pb2 as pb
 from licenses.verifying.model import check_card
@@ -186,6 +186,20 @@ def _department(identity: Path) -> str:
     return Credentials.read(identity).department
 
 
+def _agency(code: OfflineCode) -> list[tuple[str, str]]:
+    """That an agent shows it, for what and until when."""
+    if code.agency_until is None:
+        return []
+    until = f"{code.agency_until:%Y-%m-%d %H:%M}"
+    told = f"an agent, under a delegation for {code.purpose} until {until}"
+    return [
+        (
+            say("presented by", "出示人"),
+            say(told, f"受托人（委托事由：{code.purpose}，至 {until}）"),
+        )
+    ]
+
+
 def print_offline(found: OfflineOutcome, as_json: bool) -> None:
     """What a code came to; ends the command with the exit code of the answer."""
     code = found.code
@@ -200,6 +214,9 @@ def print_offline(found: OfflineOutcome, as_json: bool) -> None:
                 "issuer": code.issuer if code else "",
                 "license_type": code.type_name if code else "",
                 "purpose": code.purpose if code else "",
+                "agency_until": (
+                    code.agency_until.isoformat() if code and code.agency_until else ""
+                ),
                 "expire_time": code.expire_time.isoformat() if code else "",
                 "fields": dict(code.fields) if code else {},
                 "checks": [
@@ -214,7 +231,7 @@ def print_offline(found: OfflineOutcome, as_json: bool) -> None:
             print_table(
                 code.type_name,
                 (say("field", "字段"), say("value", "值")),
-                sorted(code.fields.items()),
+                [*sorted(code.fields.items()), *_agency(code)],
             )
     if found.indication == "FAILED":
         raise typer.Exit(Exit.NO)

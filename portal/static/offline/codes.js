@@ -6,7 +6,7 @@ const Codes = (() => {
   const PREFIX = "TB1:", MOST_CHARACTERS = 4840, MOST_BYTES = 32 * 1024, MOST_LIST = 8 * 1024 * 1024;
   const SKEW = 300, TRUST_FRESH = 30 * 86400, ENDED = 3;
   const HOLDER = { N: 2 ** 15, r: 8, p: 1, dkLen: 16 };
-  const CLAIM = { issuer: 1, audience: 3, until: 4, at: 6, id: 7, status: 65535, type: -70001, name: -70002, fields: -70003, purpose: -70004, holder: -70005, bound: -70006, since: -70007, own: -70008 };
+  const CLAIM = { issuer: 1, audience: 3, until: 4, at: 6, id: 7, status: 65535, type: -70001, name: -70002, fields: -70003, purpose: -70004, holder: -70005, bound: -70006, since: -70007, own: -70008, agency: -70009 };
   class Refused extends Error {}
   const refuse = (reason) => { throw new Refused(reason); };
 
@@ -75,7 +75,7 @@ const Codes = (() => {
       until: is(said.get(CLAIM.until), "number"), at: is(said.get(CLAIM.at), "number"),
       name: is(said.get(CLAIM.name), "string"), purpose: is(said.get(CLAIM.purpose) ?? "", "string"),
       bound: is(said.get(CLAIM.bound) ?? false, "boolean"), since: is(said.get(CLAIM.since) ?? 0, "number"),
-      own: is(said.get(CLAIM.own) ?? false, "boolean"),
+      own: is(said.get(CLAIM.own) ?? false, "boolean"), agency: is(said.get(CLAIM.agency) ?? 0, "number"),
       fields: [...fields].map(([key, value]) => [is(key, "string"), is(value, "string")]),
       uri: is(status.get("uri"), "string"), index: is(status.get("idx"), "number"), holder,
     };

@@ -81,7 +81,7 @@
     if (found.code) {
       const labels = names[found.code.name] ?? {};
       cards.push(card(found.code.name, found.code.fields.map(([key, value]) => row(labels[key] ?? key, value))));
-      cards.push(card(told("presented"), [...(found.code.purpose ? [row(told("purpose"), found.code.purpose)] : []), row(told("issuer"), found.code.issuer === kept.issuer ? kept.title : found.code.issuer),
+      cards.push(card(told("presented"), [...(found.code.purpose ? [row(told("purpose"), found.code.purpose)] : []), ...(found.code.agency ? [row(told("agency"), time(found.code.agency))] : []), row(told("issuer"), found.code.issuer === kept.issuer ? kept.title : found.code.issuer),
         row(told("made"), time(found.code.at)), row(told("until"), time(found.code.until)),
         ...(found.until ? [row(told(found.byCode ? "as_of_code" : "as_of"), time(found.until))] : []), ...(found.byCode ? [row(told("as_of"), time(found.listed))] : [])]));
     }
