@@ -183,12 +183,15 @@ def verdict_of(
 ) -> seal_pb2.Verdict:
     """A verdict with its checks: PASSED where there is no reason against it.
 
-    A check that was not made is INDETERMINATE, and the summary says so.
+    A check that was not made is INDETERMINATE, and the summary says so; where the answer ends with
+    it, so is the verdict.
     """
     passed, failed = seal_pb2.INDICATION_PASSED, seal_pb2.INDICATION_FAILED
     came_to = {True: passed, False: failed, None: seal_pb2.INDICATION_INDETERMINATE}
+    undecided = bool(checks) and checks[-1].passed is None
+    against = came_to[None] if undecided else failed
     return seal_pb2.Verdict(
-        indication=failed if reason else passed,
+        indication=against if reason else passed,
         sub_indication=reason,
         summary=summary,
         summary_zh=summary_zh,

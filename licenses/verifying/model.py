@@ -45,6 +45,7 @@ class Fault(StrEnum):
     """Why it did not pass, beyond what a license itself may be (`presentations.model.Refusal`)."""
 
     QR_UNREADABLE = "QR_UNREADABLE"
+    IDENTIFIER_SCANNED = "IDENTIFIER_SCANNED"
     FOREIGN_KEY = "FOREIGN_KEY"
     SIGNATURE_WRONG = "SIGNATURE_WRONG"
     FILE_UNREADABLE = "FILE_UNREADABLE"
@@ -66,6 +67,7 @@ Step = Reason | NotCompared | None
 #: Of these nothing about a license is told.
 TELLS_NOTHING: Final[frozenset[Reason]] = OPENS_NOTHING | {
     Fault.QR_UNREADABLE,
+    Fault.IDENTIFIER_SCANNED,
     Fault.FOREIGN_KEY,
     Fault.SIGNATURE_WRONG,
     Fault.FILE_UNREADABLE,
@@ -76,6 +78,8 @@ TELLS_NOTHING: Final[frozenset[Reason]] = OPENS_NOTHING | {
     Refusal.METADATA_CHANGED,
     Refusal.DOCUMENT_NOT_VERIFIED,
 }
+#: What says nothing for a license, and nothing against it.
+UNDECIDED: Final[frozenset[Reason]] = frozenset((Fault.IDENTIFIER_SCANNED,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +208,7 @@ def conclude(
         checks.append(
             Check(
                 name=name,
-                passed=found is None,
+                passed=None if found in UNDECIDED else found is None,
                 detail=(detail or summary) if found else "passed",
                 detail_zh=summary_zh if found else "通过",
             )
@@ -248,6 +252,14 @@ def _was(license_: License, then: datetime, now: datetime) -> tuple[str, str]:
 
 _SENTENCES: Final[Mapping[Fault, tuple[str, str]]] = {
     Fault.QR_UNREADABLE: ("this is no code of a license", "这不是证照亮证码"),
+    Fault.IDENTIFIER_SCANNED: (
+        "this is the identifier that is printed on a license, which anybody can copy: it says "
+        "nothing for or against the license; ask its holder to show a code, verify its file, or "
+        "compare fields with the identifier (match); FindLicenses tells whose it is, where it is "
+        "shared with you",
+        "这是印在证照上的标识，任何人都可以抄录，不能据以判断证照真伪：请持证人出示亮证码，或核验证照文件，或以该标识"
+        "比对字段（match）；证照对本部门共享的，可用 FindLicenses 查找",
+    ),
     Fault.FOREIGN_KEY: (
         "the code is signed by a key that is not this node's: it is forged, or another node's",
         "该码不是本节点签发的：系伪造，或由其他节点签发",

@@ -45,12 +45,14 @@ from licenses.presentations.model import (
 )
 from licenses.presentations.showing import agency_of, license_of_code
 from licenses.presenting_keys import PresentingKeys
+from licenses.sharing.model import identifier_in
 from licenses.statuslist.service import StatusLists
 from licenses.texts import check_text
 from licenses.tokens import TokenError
 from licenses.verifying.files import Seen, is_the_same, seen, without_binding
 from licenses.verifying.model import (
     TELLS_NOTHING,
+    UNDECIDED,
     Fault,
     Reason,
     Step,
@@ -296,7 +298,9 @@ class Verifying:
             return read_code(text.strip(), self._keys.trusted()), None
         except TokenError as error:
             known = {"FOREIGN_KEY": Fault.FOREIGN_KEY, "SIGNATURE_WRONG": Fault.SIGNATURE_WRONG}
-            return None, known.get(error.reason, Fault.QR_UNREADABLE)
+            # What stands on every page is a license's all the same: it is no false code.
+            other = Fault.IDENTIFIER_SCANNED if identifier_in(text) else Fault.QR_UNREADABLE
+            return None, known.get(error.reason, other)
 
     def _of_presentation(
         self,
@@ -367,7 +371,7 @@ class Verifying:
         return receiver_step(copy, principal.department, name)
 
     def _count(self, found: Verified, who: str, at: str = "", *, weight: float = 1.0) -> None:
-        if found.reason in TELLS_NOTHING:
+        if found.reason in TELLS_NOTHING - UNDECIDED:
             wrong = found.reason in (Fault.NO_MATCH, Refusal.HOLDER_DIFFERS)
             self._guesses.count(who, at if wrong else "", weight=weight)
 

@@ -20,6 +20,10 @@ RESULTS: Final = {
         "未通过：出示人的身份证件与您不符",
     ),
     "QR_UNREADABLE": ("refused: the QR code cannot be read", "未通过：二维码无法读取"),
+    "IDENTIFIER_SCANNED": (
+        "not judged: the identifier that is printed on the license was scanned",
+        "未作判断：所扫的是印在证照上的标识",
+    ),
     "FOREIGN_KEY": ("refused: the QR code is forged", "未通过：二维码系伪造"),
     "SIGNATURE_WRONG": ("refused: the QR code was changed", "未通过：二维码已被改动"),
     # The license itself.

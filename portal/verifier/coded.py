@@ -41,6 +41,7 @@ _MEANINGS: Final[Mapping[str, tuple[Light, Told]]] = {
     "METADATA_CHANGED": (_RED, _FALSE),
     "DOCUMENT_NOT_VERIFIED": (_RED, _FALSE),
     "QR_UNREADABLE": (_AMBER, Told(en="Not a presented license", zh="这不是亮证码")),
+    "IDENTIFIER_SCANNED": (_AMBER, Told(en="The printed identifier", zh="这是证照标识")),
     "FOREIGN_KEY": (_RED, _FALSE),
     "SIGNATURE_WRONG": (_RED, _FALSE),
     "FILE_NOT_ISSUED": (_RED, _FALSE),

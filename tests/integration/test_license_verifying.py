@@ -192,7 +192,8 @@ async def test_guesses_of_fields_are_slowed_down(node: LicenseNode) -> None:
 
 
 async def test_a_code_and_a_qr_code_are_verified_online(node: LicenseNode) -> None:
-    name = (await issue(node)).name
+    made = await issue(node)
+    name = made.name
     code = await present(node, name, max_uses=1)
     answers = await asyncio.gather(*(told(node, code=code.code) for _ in range(2)))
     assert sorted(answers) == ["CODE_USED_UP", "PASSED"]
@@ -203,6 +204,11 @@ async def test_a_code_and_a_qr_code_are_verified_online(node: LicenseNode) -> No
     assert await told(node, qr=qr.text, purpose="办理贷款") == "WRONG_PURPOSE"
     assert await told(node, qr=qr.text, holder_code=citizen_number(2)) == "HOLDER_DIFFERS"
     assert await told(node, qr="hello") == "QR_UNREADABLE"
+    # The code that is printed on its page: nothing is said against the license.
+    printed = await verified(node, qr=made.metadata["ZZBS"])
+    assert printed.verdict.sub_indication == "IDENTIFIER_SCANNED"
+    assert printed.verdict.indication == seal_pb2.INDICATION_INDETERMINATE
+    assert "FindLicenses" in printed.verdict.summary_zh
     other = await shown(node, name, audience=OFFICE)
     assert await told(node, qr=other.text) == "WRONG_AUDIENCE"
     end = presentations.EndPresentationRequest(presentation=qr.presentation, holder_code=HOLDER)

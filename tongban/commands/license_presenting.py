@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from licenses.identifiers import ROOT
 from licenses.offline.model import PREFIX
 from licenses.v1 import presentations_pb2 as presentations
 from licenses.v1 import verifying_pb2 as verifying
@@ -106,7 +107,8 @@ def verify(
     with outcomes(as_json=as_json), Client(node, identity) as client:
         request = verifying.VerifyLicenseRequest(purpose=purpose, holder_code=holder_code)
         text = text_of_code(code)
-        if text.startswith(PREFIX):
+        # What is printed on a license is no code of its holder's: the answer says so.
+        if text.startswith((PREFIX, f"{ROOT}.")):
             request.qr = text
         else:
             request.code = text
