@@ -37,6 +37,13 @@ class Retention(StrEnum):
         return {Retention.PERMANENT: 0, Retention.YEARS_30: 30, Retention.YEARS_10: 10}[self]
 
 
+RETENTION_WORDS = {
+    Retention.PERMANENT: "永久",
+    Retention.YEARS_30: "定期30年",
+    Retention.YEARS_10: "定期10年",
+}
+
+
 class ArchiveState(StrEnum):
     """Where an archive is in its life."""
 

@@ -9,18 +9,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from licenses.archiving.model import PROPERTY_WORDS, Archive, Property
+from licenses.archiving.model import PROPERTY_WORDS, RETENTION_WORDS, Archive, Property
+from licenses.pages.fonts import face
+from licenses.pages.layout import wrap
 from licenses.pages.model import Document, Page, Text
 from licenses.pages.pdf import write_pdf
 from runtime.clock import CHINA
+from runtime.retention import OBJECT_LOCK, WRITE_ONCE
 
 WIDTH: Final = 210.0
 HEIGHT: Final = 297.0
 _MARGIN: Final = 22.0
 _SIZE: Final = 3.8
 _LEADING: Final = 6.6
-#: Characters of a line: at most one em each.
+#: Ems of a line. A name or a digest is not broken where it fits in one.
 _LINE: Final = 42
+_LOCKS: Final = {OBJECT_LOCK: "对象存储锁定", WRITE_ONCE: "一次写入（由本程序防改删）"}
 _BOTTOM: Final = 60.0
 #: Where the seal stands: x and y of its corner on the last page, and its width, mm.
 SEAL_BOX: Final = (148.0, 240.0, 40.0)
@@ -38,9 +42,11 @@ def checked(archives: Sequence[Archive], department: str, at: datetime) -> tuple
     ]
     for one in archives:
         lines += [
-            f"{one.name}　{one.subject}",
-            f"SHA-256 {one.sha256}",
-            f"保管期限 {one.retention.value}，留存方式 {one.locked_by}",
+            f"归档包：{one.name}",
+            f"归档对象：{one.subject}",
+            f"SHA-256：{one.sha256}",
+            f"保管期限：{RETENTION_WORDS[one.retention]}　"
+            f"留存方式：{_LOCKS.get(one.locked_by, one.locked_by)}",
         ]
         for what in Property:
             found = [finding for finding in one.findings if finding.property is what]
@@ -49,7 +55,7 @@ def checked(archives: Sequence[Archive], department: str, at: datetime) -> tuple
                 f"　{PROPERTY_WORDS[what]}：{'通过' if good else '未通过'}（{len(found)} 项）"
             )
             lines += [
-                f"　　未通过 {finding.name}：{finding.detail_zh}"
+                f"　　未通过：{finding.detail_zh}（{finding.name}）"
                 for finding in found
                 if not finding.passed
             ]
@@ -65,9 +71,11 @@ def destroyed(archive: Archive, department: str) -> tuple[bytes, int]:
     lines = [
         f"归档包：{archive.name}",
         f"归档对象：{archive.subject}",
-        f"SHA-256：{archive.sha256}（{archive.size} 字节）",
-        f"归档时间：{_day(archive.archive_time)}　保管期限：{archive.retention.value}，"
-        f"至 {_day(archive.retain_until) if archive.retain_until else ''}",
+        f"SHA-256：{archive.sha256}",
+        f"大小：{archive.size} 字节",
+        f"归档时间：{_day(archive.archive_time)}",
+        f"保管期限：{RETENTION_WORDS[archive.retention]}"
+        + (f"，至 {_day(archive.retain_until)}" if archive.retain_until else ""),
         f"销毁事由：{archive.asked_reason}",
         f"申请人：{archive.asked_by}",
         f"申请时间：{_day(archive.asked_time) if archive.asked_time else ''}",
@@ -81,10 +89,11 @@ def destroyed(archive: Archive, department: str) -> tuple[bytes, int]:
 
 
 def _pages(title: str, author: str, lines: Sequence[str], at: datetime) -> tuple[bytes, int]:
+    regular = face("regular")
     wrapped = [
-        line[start : start + _LINE]
+        row
         for line in lines
-        for start in (range(0, len(line), _LINE) if line else (0,))
+        for row in wrap(line, _LINE, lambda one: regular.advance(one) if one.isascii() else 1.0)
     ]
     room = int((HEIGHT - _BOTTOM - 48) / _LEADING)
     parts = [wrapped[start : start + room] for start in range(0, len(wrapped), room)] or [[]]
