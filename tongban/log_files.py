@@ -56,9 +56,13 @@ def read_about_log(path: Path) -> SavedReceipt | LogProof | Evidence | ToldAcces
     except (NoteError, UnicodeDecodeError) as error:
         raise InvalidArgument(
             f"{path} is neither a receipt that was saved with --receipt nor a proof of `tongban "
-            f"audit prove`: {error}",
+            f"audit prove`: {error}. What --json prints is not verified: write a file that is, of "
+            "looks with `tongban license looks --proof`, of questions with `tongban audit "
+            "who-asked --proof`",
             reason="BAD_RECEIPT",
-            message_zh=f"{path} 既不是用 --receipt 保存的回执，也不是 `tongban audit prove` 的证明",
+            message_zh=f"{path} 既不是用 --receipt 保存的回执，也不是 `tongban audit prove` 的证明"
+            "。--json 的输出不能核验：查看记录请用 `tongban license looks --proof`，查询记录请用 "
+            "`tongban audit who-asked --proof` 保存证明",
         ) from error
 
 

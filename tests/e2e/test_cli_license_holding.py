@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from exchange.v1 import audit_pb2
 from licenses.v1 import offline_pb2 as pb
 from runtime.clock import china_date
 from tests.builders import commands, county
@@ -21,6 +23,7 @@ from tests.builders.licenses import citizen_number
 from tongban.client import Client
 from tongban.demonstration.stage import Stage
 from tongban.main import application
+from tongban.proofs import verify_file
 
 scene = commands.scene
 DEPARTMENT = "departments/human-resources"
@@ -60,7 +63,9 @@ def counter(scene: Stage) -> tuple[str, ...]:
     return at(scene, "terminal")
 
 
-def test_a_code_is_bound_ended_listed_and_looked_at(scene: Stage, license_name: str) -> None:
+def test_a_code_is_bound_ended_listed_and_looked_at(
+    scene: Stage, license_name: str, tmp_path: Path
+) -> None:
     here, other = counter(scene), at(scene, "police")
     shown = told("present", license_name, *WHAT, "--bound", "--uses", 1, *here)
     said = run("license", "verify", shown["code"], "--purpose", "办理贷款", *other)
@@ -75,6 +80,15 @@ def test_a_code_is_bound_ended_listed_and_looked_at(scene: Stage, license_name: 
     looks = told("looks", "--license", license_name, *here)
     assert [one.get("result", "") for one in looks] == ["", "", "PASSED", "WRONG_PURPOSE", ""]
     assert all(one["receipt"]["leaf_hash"] for one in looks)
+    # Their records are proved in a file that is verified without the node.
+    proof = tmp_path / "looks.proof.json"
+    key = scene["auditor"].audit.GetCheckpoint(audit_pb2.GetCheckpointRequest()).verifier_key
+    for _ in range(50):
+        told("looks", "--proof", proof, *here)
+        if proof.exists() and len(json.loads(proof.read_text())["accesses"]) >= len(looks):
+            break
+        time.sleep(0.2)  # what is of the last second has no proof yet
+    assert verify_file(proof, key)["indication"] == "PASSED"
     for table in (("presented", "--all"), ("looks",)):
         assert run("license", *table, *here).exit_code == 0
 

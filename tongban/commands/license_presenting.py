@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from exchange.audit.told import GREATEST_ACCESSES
 from licenses.identifiers import ROOT
 from licenses.offline.model import PREFIX
 from licenses.v1 import presentations_pb2 as presentations
@@ -28,6 +30,8 @@ from tongban.console import (
     say,
     when,
 )
+from tongban.files import write_file
+from tongban.looking import looks_proof
 
 app = typer.Typer()
 
@@ -210,17 +214,29 @@ def presented(
 def looks(
     holder_code: HolderCode,
     license_: Annotated[str, typer.Option("--license", help="At this one only.")] = "",
+    proof: Annotated[
+        Path | None,
+        typer.Option(
+            "--proof",
+            help="Save their records with proofs there, for the holder: at most the newest "
+            f"{GREATEST_ACCESSES}. `tongban audit verify` checks the file offline.",
+        ),
+    ] = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
     """List who looked at a holder's licenses, for what; with receipts in JSON.
 
-    Example: tongban license looks --license departments/human-resources/licenses/ab12
+    A receipt alone is not verified: --proof writes what is. The file holds the holder's number.
+
+    Example: tongban license looks --proof looks.proof.json
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         request = presentations.ListLooksRequest(holder_code=holder_code, license=license_)
         found = list(client.every(client.presentations.ListLooks, request, "looks"))
+        if proof and (saved := looks_proof(client, holder_code, found)):
+            write_file(proof, saved.encode())
         if as_json:
             print_json([plain(one) for one in found])
             return
