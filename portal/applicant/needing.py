@@ -99,13 +99,14 @@ async def plan(request: Request, person: Person) -> Response:
 async def _plan(request: Request, person: Person, form: Form) -> Response:
     ask, name = asking(request, person), _item_name(request)
     asked = pb.PlanMaterialsRequest(service_item=name, holder_code=person.holder_code)
-    item, planned, departments, labels, proofs = await asyncio.gather(
+    item, planned, departments, handling, report = await asyncio.gather(
         _item(ask, name),
         told(ask.materials.PlanMaterials(asked, timeout=SECONDS)),
         ask.departments(),
-        _labels(ask, name),
-        _proofs(ask, name),
+        _handling(ask, name),
+        _report(ask, name),
     )
+    labels = {one.code: one.display_name for one in handling.fields}
     names = {one.display_name for one in planned.materials}
     choices = [name for one in planned.materials for name in one.license_choices]
     called = await _called(ask, choices)
@@ -123,8 +124,10 @@ async def _plan(request: Request, person: Person, form: Form) -> Response:
         ],
         bring=planned.asked,
         entries=[labels.get(code, code) for code in planned.entries],
+        rule=handling.rule,
+        at_once=report.handled_at_once,
         # What is among the materials is told there.
-        proofs=[both for both in proofs if both[0].display_name not in names],
+        proofs=[(one, _became(one)) for one in report.proofs if one.display_name not in names],
         **form.facts(),
     )
 
@@ -261,32 +264,34 @@ async def _item(ask: Asking, name: str) -> catalog_pb2.ServiceItem:
     return item
 
 
-async def _labels(ask: Asking, name: str) -> Mapping[str, str]:
-    """What people call the fields of an item's form."""
-    return {one.code: one.display_name for one in await _fields(ask, name)}
-
-
-async def _fields(ask: Asking, name: str) -> list[Any]:
+async def _handling(ask: Asking, name: str) -> pb.Handling:
+    """How an item is handled; of one that nobody said it of, empty."""
     asked = pb.GetHandlingRequest(service_item=name)
     try:
         answer = await told(ask.materials.GetHandling(asked, timeout=SECONDS))
     except NotFound:
-        return []
-    return list(answer.handling.fields)
+        return pb.Handling()
+    found: pb.Handling = answer.handling
+    return found
 
 
-async def _proofs(ask: Asking, name: str) -> list[tuple[pb.Proof, tuple[str, str, str, str]]]:
-    """What used to be asked for, and what became of each; of the department's items this one's."""
+async def _fields(ask: Asking, name: str) -> list[Any]:
+    return list((await _handling(ask, name)).fields)
+
+
+async def _report(ask: Asking, name: str) -> pb.MaterialReport:
+    """What used to be asked for, and what a rule can do; of the department's items this one's."""
     token = ""
     while True:
         asked = pb.ReportMaterialsRequest(parent=_department(name), page_token=token)
         answer = await told(ask.materials.ReportMaterials(asked, timeout=SECONDS))
-        for report in answer.reports:
-            if report.service_item == name:
-                return [(one, _became(one)) for one in report.proofs]
+        found: pb.MaterialReport
+        for found in answer.reports:
+            if found.service_item == name:
+                return found
         token = answer.next_page_token
         if not token:
-            return []
+            return pb.MaterialReport()
 
 
 def _became(one: pb.Proof) -> tuple[str, str, str, str]:

@@ -323,6 +323,11 @@ def test_an_agent_shows_for_the_purpose_until_the_holder_ends_it(
         page.goto(f"{town.site.url}/my/delegations")
         given = page.get_by_role("region", name="您委托他人").locator("li.card")
         expect(given).to_contain_text(OTHER.citizen_number[-4:])
+        # What an agent may do is said, files too.
+        for path in ("/my/delegations", "/my/delegations/new"):
+            page.goto(town.site.url + path)
+            expect(page.locator("main")).to_contain_text("加注件（载有全部字段的文件）")
+        page.goto(f"{town.site.url}/my/delegations")
         assert OTHER.citizen_number not in page.content()
         given.get_by_role("button", name="立即终止").click()
         expect(given).to_contain_text("已结束")
@@ -363,6 +368,7 @@ def test_what_is_held_is_handed_over_with_consent(town: Town, page: Page) -> Non
 
 def test_what_a_department_fetches_is_followed_and_taken_back(town: Town, page: Page) -> None:
     page.goto(f"{town.site.url}{REGISTRATION}")
+    expect(page.locator("#at-once li").first).not_to_be_empty()
     expect(page.locator("main")).to_contain_text("经您同意代为获取")
     page.get_by_role("button", name="同意并开始").click()
     expect(page.locator("main")).to_contain_text("由受理部门收集")
