@@ -271,6 +271,7 @@ def to_planned(one: Planned) -> pb.PlannedMaterial:
         license_choices=one.choices,
         form_items=[item for item, _ in one.fills],
         form_fields=[name for _, name in one.fills],
+        grant_purpose=one.grant_purpose,
     )
 
 

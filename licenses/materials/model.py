@@ -207,6 +207,8 @@ class GrantGiven:
     start: datetime
     end: datetime
     active: bool
+    #: What it was given for, as its department asked.
+    purpose: str = ""
 
     def in_force(self, service_item: str, now: datetime) -> bool:
         """Whether it may be used for this item now."""
@@ -238,6 +240,8 @@ class Planned:
     choices: tuple[str, ...] = ()
     #: Of `items` those that fill the form, each with the name of the field.
     fills: tuple[tuple[str, str], ...] = ()
+    #: What the grant was given for.
+    grant_purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@
    holds itself; else it is asked.
 2. A question is about the applicant and nobody else: the resource's key must be of the kind of
    number that the applicant was identified by.
-3. A grant counts that is the accepting department's, in force, and for this item or for any.
+3. A grant counts that is the accepting department's, in force, and for this item or for any; one
+   for this item comes first, and the plan says what each was given for.
 4. Without an applicant a plan tells what nobody has to bring who holds what there is to hold.
 5. Where an applicant holds several licenses that could stand in, they say which one does.
 6. What stands in for a material that the applicant refused is not read for the form either, nor
@@ -19,7 +20,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection as AnyOf
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -133,6 +134,7 @@ def not_fetched(one: Planned, reason: str, detail: str, detail_zh: str) -> Plann
         detail_zh=detail_zh,
         license="",
         grant="",
+        grant_purpose="",
         items=(),
         fills=(),
         choices=(),
@@ -249,8 +251,9 @@ def _planned(item: Item, material: Material, known: Known) -> Planned:
     if material.resource:
         source, why, grant, items = _under_grant(item, material, known)
         if source is not None:
+            purpose = next((one.purpose for one in known.grants if one.name == grant), "")
             return said(
-                source, *why, grant=grant, items=items,
+                source, *why, grant=grant, grant_purpose=purpose, items=items,
                 fills=_fills(material.resource, known.handling, items),
                 signed_requests=known.resources[material.resource].signed_requests,
             )  # fmt: skip
@@ -320,12 +323,13 @@ def _under_grant(
                   "受理部门没有相应的有效授权：请申请授权"), *nothing  # fmt: skip
 
 
-def _usable(item: Item, resource: str, known: Known) -> Iterator[GrantGiven]:
-    return (
+def _usable(item: Item, resource: str, known: Known) -> list[GrantGiven]:
+    found = [
         one
         for one in known.grants
         if one.resource == resource and one.in_force(item.name, known.now)
-    )
+    ]
+    return sorted(found, key=lambda one: one.service_item != item.name)
 
 
 def _items(material: Material, handling: Handling, given: AnyOf[str]) -> tuple[str, ...]:

@@ -193,4 +193,5 @@ def _grant(message: grants_pb2.Grant) -> GrantGiven:
         start=message.start_time.ToDatetime(UTC),
         end=message.end_time.ToDatetime(UTC),
         active=message.state == grants_pb2.GRANT_STATE_ACTIVE,
+        purpose=message.purpose,
     )

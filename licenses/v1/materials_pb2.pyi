@@ -776,6 +776,7 @@ class PlannedMaterial(_message.Message):
     LICENSE_CHOICES_FIELD_NUMBER: _builtins.int
     FORM_ITEMS_FIELD_NUMBER: _builtins.int
     FORM_FIELDS_FIELD_NUMBER: _builtins.int
+    GRANT_PURPOSE_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
     """As the service item names it."""
     required: _builtins.bool
@@ -798,6 +799,10 @@ class PlannedMaterial(_message.Message):
     """The resource."""
     signed_requests: _builtins.bool
     """Whether questions about the resource must be signed by who asks."""
+    grant_purpose: _builtins.str
+    """What the grant that it is read or verified under was given for, as its department asked. One
+    without a service item of its own serves any item of the department.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of the items that are read or verified: the one that stands in for the material, and those
@@ -836,10 +841,11 @@ class PlannedMaterial(_message.Message):
         license_choices: _abc.Iterable[_builtins.str] | None = ...,
         form_items: _abc.Iterable[_builtins.str] | None = ...,
         form_fields: _abc.Iterable[_builtins.str] | None = ...,
+        grant_purpose: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "detail_zh", b"detail_zh", "display_name", b"display_name", "form_fields", b"form_fields", "form_items", b"form_items", "grant", b"grant", "items", b"items", "license", b"license", "license_choices", b"license_choices", "license_type", b"license_type", "reason", b"reason", "required", b"required", "resource", b"resource", "signed_requests", b"signed_requests", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "detail_zh", b"detail_zh", "display_name", b"display_name", "form_fields", b"form_fields", "form_items", b"form_items", "grant", b"grant", "grant_purpose", b"grant_purpose", "items", b"items", "license", b"license", "license_choices", b"license_choices", "license_type", b"license_type", "reason", b"reason", "required", b"required", "resource", b"resource", "signed_requests", b"signed_requests", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -21,6 +21,7 @@ from licenses.v1 import (
     delegations_pb2_grpc,
     licenses_pb2,
     licenses_pb2_grpc,
+    materials_pb2,
     materials_pb2_grpc,
     offline_pb2_grpc,
     presentations_pb2,
@@ -35,6 +36,8 @@ from runtime.errors import NotFound
 
 SECONDS: Final = 30
 PAGE: Final = 20
+#: Of so many cases a look says that it was for them.
+CASES: Final = 200
 READ_OWN: Final = "本人查看"
 #: Words to look for stand in an address: a number of somebody is none.
 NUMBER: Final = re.compile(r"\d{6,}")
@@ -118,6 +121,12 @@ class Asking:
         keys += sorted(set(held.metadata) - set(keys) - TECHNICAL)
         said = [(key, *names.get(key, (key, key)), held.metadata[key]) for key in keys]
         return [one for one in said if not one[3].startswith(("sha256:", "[["))]
+
+    async def cases(self) -> list[Any]:
+        """The newest of what the person agreed to, without forms."""
+        asked = materials_pb2.ListCollectionsRequest(holder_code=self.code, page_size=CASES)
+        found = await told(self.materials.ListCollections(asked, timeout=SECONDS))
+        return list(found.collections)
 
     async def accesses(self, token: str = "", size: int = PAGE) -> Any:
         """A page of who asked for the person's data."""

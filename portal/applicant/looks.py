@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -54,6 +54,9 @@ class Seen:
     #: Address of the form to object by; empty where it is no record of a department.
     object_at: str
     index: int | None
+    #: Of a question for a case of theirs: what they agreed to, and where that stands.
+    case: str = ""
+    case_at: str = ""
 
 
 @_APPLICANT
@@ -62,14 +65,19 @@ async def looked(request: Request, person: Person) -> Response:
     ask = asking(request, person)
     asked = request.query_params
     own, of = "own" in asked, asked.get("license", "")
-    accesses, looks, departments, fields = await asyncio.gather(
+    accesses, looks, departments, fields, cases = await asyncio.gather(
         ask.accesses(asked.get("after", "")),
         ask.looks(asked.get("looks", ""), own=own, license_=_license_of(of)),
         ask.departments(),
         field_names(request),
+        ask.cases(),
     )
     resources = [one.resource for one in accesses.accesses]
-    titles, items = await asyncio.gather(ask.titles(resources), ask.items(resources))
+    by_index = {index: one for one in cases for index in one.log_indices}
+    titles, items = await asyncio.gather(
+        ask.titles([*resources, *(one.service_item for one in by_index.values())]),
+        ask.items(resources),
+    )
 
     def who(system: str) -> tuple[str, str]:
         if system == person.system:
@@ -97,7 +105,10 @@ async def looked(request: Request, person: Person) -> Response:
             )
             for one in accesses.erasures
         ],
-        accesses=[_access(one, who(one.actor), titles, items) for one in accesses.accesses],
+        accesses=[
+            in_case(_access(one, who(one.actor), titles, items), by_index, titles)
+            for one in accesses.accesses
+        ],
         looks=[
             _look(
                 one,
@@ -155,6 +166,15 @@ def _access(one: Any, who: tuple[str, str], titles: Any, items: dict[tuple[str, 
         object_at=f"/my/corrections/new/{department}/{resource}" if resource else "",
         index=one.index,
     )
+
+
+def in_case(seen: Seen, by_index: Mapping[int, Any], titles: Mapping[str, str]) -> Seen:
+    """The look, with the case that it was for where that is known: what the applicant agreed to."""
+    found = by_index.get(seen.index) if seen.index is not None else None
+    if found is None:
+        return seen
+    title = titles.get(found.service_item) or found.service_item.rpartition("/")[2]
+    return replace(seen, case=f"办理{title}", case_at=f"/my/{found.name}")
 
 
 def _look(one: Any, who: tuple[str, str], names: Mapping[str, tuple[str, str]]) -> Seen:

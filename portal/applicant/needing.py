@@ -343,6 +343,7 @@ def _material(one: pb.PlannedMaterial) -> dict[str, Any]:
         "consent": one.source in CONSENTED,
         "license": address_of(one.license) if one.license else "",
         "fills": list(one.form_fields),
+        "granted": one.grant_purpose,
     }
 
 

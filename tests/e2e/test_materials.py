@@ -11,7 +11,7 @@ import grpc
 import pytest
 from typer.testing import CliRunner, Result
 
-from exchange.v1 import audit_pb2, catalog_pb2
+from exchange.v1 import audit_pb2, catalog_pb2, query_pb2
 from licenses.pages.ofd_reader import read_metadata
 from licenses.v1 import licenses_pb2, presentations_pb2
 from licenses.v1 import materials_pb2 as pb
@@ -134,6 +134,13 @@ def test_one_application_is_collected_decided_and_joined_by_one_trail(scene: Sta
     assert question["kind"] == "query"
     assert question["actor"] == "departments/human-resources/systems/employment"
     assert collected["questions"] == [str(done.log_indices[0])]
+    # The applicant's list of who looked names the same place: pages say for which case it was.
+    looked = scene["terminal"].queries.MyAccess(
+        query_pb2.MyAccessRequest(key=ADULT.citizen_number, case_number="SF-1")
+    )
+    assert done.log_indices[0] in {one.index for one in looked.accesses}
+    planned = [one for one in done.materials if one.resource]
+    assert {one.grant_purpose for one in planned} == {"办理政务服务事项"}
     # It is collected once.
     assert refused(lambda: collect(scene, begun.name)).reason == "ALREADY_COLLECTED"
 

@@ -218,6 +218,18 @@ def test_an_item_is_handled_at_once_where_its_rule_can_approve_as_things_are() -
     assert planning.in_the_way(handling, planning.plan(item, known)) == ("材料", "出生日期")
 
 
+def test_a_plan_says_what_the_grant_was_given_for_and_takes_that_of_the_item_first() -> None:
+    item = Item(name=ITEM, display_name="事项", active=True, materials=(MATERIAL,))
+    anys = replace(GRANT, name="departments/human-resources/grants/any", purpose="核实身份")
+    own = replace(GRANT, service_item=ITEM, purpose="办理就业登记")
+    for grants, wanted in (([anys], anys), ([anys, own], own)):
+        (one,) = planning.plan(item, replace(KNOWN, grants=grants))
+        assert (one.grant, one.grant_purpose) == (wanted.name, wanted.purpose)
+        assert planning.without_grants([one])[0].grant_purpose == wanted.purpose
+        (refused,) = planning.without_consent([one], ())
+        assert refused.grant_purpose == ""
+
+
 def test_of_several_licenses_the_applicant_says_which_one_stands_in() -> None:
     names = tuple(f"departments/x/licenses/{one}" for one in "ab")
     held = [HeldLicense(name=one, type_name=TYPE, in_force=True) for one in names]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -36,6 +38,20 @@ def test_a_look_tells_what_came_of_it_whatever_it_was() -> None:
     assert all(len(set(words)) == 2 for words in RESULTS.values())
     assert result_of("") is None
     assert result_of("SOMETHING_NEW") == ("refused", "未通过")
+
+
+def test_a_look_for_a_case_says_what_the_applicant_agreed_to() -> None:
+    item = "departments/human-resources/serviceItems/cg2017-22"
+    case = materials_pb2.Collection(name="collections/c", service_item=item, log_indices=[7])
+    seen = looks.Seen(
+        at=datetime.now(UTC), who=("a", "a"), did=("asked", "查询"), what="人口", fields=(),
+        purpose="核实身份", basis="", grant="g", result=None, object_at="", index=7,
+    )  # fmt: skip
+    found = looks.in_case(seen, {7: case}, {item: "失业保险待遇支付"})
+    assert (found.case, found.case_at) == ("办理失业保险待遇支付", "/my/collections/c")
+    assert found.purpose == "核实身份"  # the grant's own stays told
+    assert looks.in_case(replace(seen, index=8), {7: case}, {}).case == ""
+    assert looks.in_case(replace(seen, index=None), {7: case}, {}).case == ""
 
 
 def test_every_look_at_a_license_is_told_in_words() -> None:

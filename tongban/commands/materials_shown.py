@@ -42,9 +42,11 @@ def print_plan(title: str, found: pb.PlanMaterialsResponse) -> None:
 
 def _why(one: pb.PlannedMaterial) -> str:
     """Why, and what is read for the form besides."""
-    fields = "、".join(one.form_fields)
-    return say(one.detail, one.detail_zh) + (
-        say(f"; fills {fields}", f"；用于填写：{fields}") if fields else ""
+    fields, granted = "、".join(one.form_fields), one.grant_purpose
+    return (
+        say(one.detail, one.detail_zh)
+        + (say(f" (given for: {granted})", f"（授权用途：{granted}）") if granted else "")
+        + (say(f"; fills {fields}", f"；用于填写：{fields}") if fields else "")
     )
 
 
