@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ from licenses.v1 import licenses_pb2
 from tests.builders import county
 from tests.builders.portal import (
     JUDGED,
-    PICTURES,
     SIZES,
     Site,
     faults,
@@ -153,10 +153,8 @@ def past_the_edge(page: Page) -> int:
 
 def read_qr(page: Page, name: str, image: str = "img.qr") -> str:
     """What a QR code on a page says, as a camera reads it."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    path = PICTURES / f"{name}.png"
-    page.locator(image).screenshot(path=path)
-    picture = Image.open(path)
+    keep_picture(page, name)
+    picture = Image.open(io.BytesIO(page.locator(image).screenshot()))
     read = zxingcpp.read_barcode(picture.resize((picture.width * 3, picture.height * 3)))
     assert read is not None
     return str(read.text)
