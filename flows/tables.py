@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO
 from zipfile import BadZipFile, ZipFile
@@ -46,10 +47,11 @@ class Row:
     cells: Mapping[str, str]
 
 
-def read_table(path: Path, *, columns: Sequence[str]) -> list[Row]:
+def read_table(path: Path, *, columns: Sequence[str], whole: bool = False) -> list[Row]:
     """The rows of a `.csv` or `.xlsx` file whose heading has `columns`; empty rows are left out.
 
-    Raises InvalidArgument: TABLE_UNREADABLE, TABLE_TOO_LARGE, COLUMNS_MISSING, COLUMNS_TWICE,
+    With `whole` a cell that stands under no heading is refused (CELLS_SURPLUS). Raises
+    InvalidArgument: TABLE_UNREADABLE, TABLE_TOO_LARGE, COLUMNS_MISSING, COLUMNS_TWICE,
     NUMBER_ROUNDED.
     """
     try:
@@ -80,6 +82,9 @@ def read_table(path: Path, *, columns: Sequence[str]) -> list[Row]:
             message_zh=f"{path.name} 中以下列重复：{listed}；请各保留一列",
         )
 
+    if whole:
+        _check_whole(path, heading, lines[1:])
+
     def padded(cells: list[str]) -> list[str]:
         # Some programs leave out the empty cells at a row's end.
         return cells + [""] * (len(heading) - len(cells))
@@ -89,6 +94,20 @@ def read_table(path: Path, *, columns: Sequence[str]) -> list[Row]:
         for number, cells in lines[1:]
         if any(cell.strip() for cell in cells)
     ]
+
+
+def _check_whole(path: Path, heading: list[str], lines: list[tuple[int, list[str]]]) -> None:
+    """A comma that nobody quoted moves what stands behind it, at last to where nobody reads it."""
+    for number, cells in lines:
+        for cell, above in zip_longest(cells, heading[: len(cells)], fillvalue=""):
+            if cell.strip() and not above:
+                raise InvalidArgument(
+                    f"{path.name}, line {number}: a cell stands under no heading; quote a text "
+                    "that holds a comma, and give each column a heading",
+                    reason="CELLS_SURPLUS",
+                    message_zh=f"{path.name} 第 {number} 行：有单元格没有对应的标题；"
+                    "含逗号的内容请加引号，各列请写标题",
+                )
 
 
 def _csv(path: Path, data: bytes) -> list[tuple[int, list[str]]]:
@@ -104,14 +123,18 @@ def _csv(path: Path, data: bytes) -> list[tuple[int, list[str]]]:
             reason="TABLE_UNREADABLE",
             message_zh=f"{path.name} 既非 UTF-8 也非 GB 18030：请另存为 CSV UTF-8",
         )
-    reader = csv.reader(io.StringIO(text, newline=""))
+    # Strict, since a quote that is never closed would take all the lines below it.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines: list[tuple[int, list[str]]] = []
     try:
-        lines = [(reader.line_num, cells) for cells in reader]
+        for cells in reader:
+            lines.append((reader.line_num, cells))  # noqa: PERF401 - what was read is needed below
     except csv.Error as error:
+        number = lines[-1][0] + 1 if lines else 1
         raise InvalidArgument(
-            f"{path.name} is not CSV at line {reader.line_num}: save it again as CSV",
+            f"{path.name} is not CSV from line {number} on: save it again as CSV",
             reason="TABLE_UNREADABLE",
-            message_zh=f"{path.name} 第 {reader.line_num} 行不是有效的 CSV：请重新另存",
+            message_zh=f"{path.name} 自第 {number} 行起不是有效的 CSV：请重新另存",
         ) from error
     if len(lines) > GREATEST_ROWS:
         raise _too_large(path)

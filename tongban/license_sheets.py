@@ -65,13 +65,13 @@ _STATES: Final = {
 class Sheet:
     """A sheet that was read: its headings, and its rows as they are sent. Raises InvalidArgument.
 
-    TABLE_UNREADABLE, TABLE_TOO_LARGE, COLUMNS_MISSING, COLUMNS_UNKNOWN, SHEET_EMPTY.
+    TABLE_UNREADABLE, TABLE_TOO_LARGE, COLUMNS_MISSING, COLUMNS_UNKNOWN, CELLS_SURPLUS, SHEET_EMPTY.
     """
 
     def __init__(self, path: Path, kind: licenses_pb2.LicenseType) -> None:
         self.path = path
         self._kind = kind
-        self.lines: list[Row] = read_table(path, columns=())
+        self.lines: list[Row] = read_table(path, columns=(), whole=True)
         if not self.lines:
             raise InvalidArgument(
                 f"{path.name} has no row below its headings",

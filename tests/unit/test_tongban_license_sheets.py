@@ -253,3 +253,23 @@ def test_what_is_wrong_with_a_row_is_said_once(tmp_path: Path) -> None:
     (told,) = csv.DictReader(io.StringIO(results_alone([result]).decode("utf-8-sig")))
     assert told["result_message"].count("more than a year ahead") == 1
     assert told["result_message"].endswith("serial: 应为 1 至 30 位数字")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "line"),
+    [
+        ("holder_name,holder_code\n甲,1\n乙,2,更多\n", "CELLS_SURPLUS", "line 3"),
+        ("holder_name,,holder_code\n甲,乙,1\n", "CELLS_SURPLUS", "line 2"),
+        ('holder_name,holder_code\n甲,1\n"乙,2\n丙,3\n', "TABLE_UNREADABLE", "line 3"),
+    ],
+)
+def test_what_would_be_lost_of_a_sheet_is_refused(
+    tmp_path: Path, text: str, reason: str, line: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=line) as caught:
+        read(tmp_path, text)
+    assert caught.value.reason == reason
+
+
+def test_empty_cells_behind_the_last_heading_are_nothing(tmp_path: Path) -> None:
+    assert len(read(tmp_path, "holder_name,holder_code,,\n甲,1,,\n乙,2, ,,\n")) == 2
