@@ -1,4 +1,8 @@
-"""What the verifier's pages ask of the node, with the portal's own certificate, for a visitor."""
+"""What the verifier's pages ask of the node: with the portal's own certificate, for a visitor.
+
+A department's person who says what for asks as themself: what is for their department is then told
+to be so, and the holder sees who looked.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from licenses.v1 import (
 from portal.applicant.words import FIELDS
 from portal.catalog import display_names
 from portal.node import NodeLink, told
+from portal.sessions.keeping import Person
 
 SECONDS: Final = 30
 GREATEST_LICENSE: Final = 16 * 1024 * 1024
@@ -32,9 +37,12 @@ class Asking:
         self._names: tuple[float, Mapping[str, Mapping[str, tuple[str, str]]]] = (0.0, {})
 
     async def code(
-        self, text: str, purpose: str, card: str, visitor: str
+        self, text: str, purpose: str, card: str, visitor: str, person: Person | None
     ) -> verifying_pb2.VerifyLicenseResponse:
-        """What a code shows, typed or scanned. Raises InvalidArgument, ResourceExhausted."""
+        """What a code shows, typed or scanned. Raises InvalidArgument, ResourceExhausted.
+
+        `person`: who asks in their department's name; None is a visitor.
+        """
         asked = verifying_pb2.VerifyLicenseRequest(
             purpose=purpose, visitor=visitor, holder_code=card
         )
@@ -42,14 +50,15 @@ class Asking:
             asked.qr = text
         else:
             asked.code = text
-        return await self._verified(asked)
+        return await self._verified(asked, person)
 
     async def license(
-        self, document: bytes, purpose: str, visitor: str
+        self, document: bytes, purpose: str, visitor: str, person: Person | None
     ) -> verifying_pb2.VerifyLicenseResponse:
         """What a file is worth as a license now."""
         return await self._verified(
-            verifying_pb2.VerifyLicenseRequest(document=document, purpose=purpose, visitor=visitor)
+            verifying_pb2.VerifyLicenseRequest(document=document, purpose=purpose, visitor=visitor),
+            person,
         )
 
     async def record(self, file: bytes) -> audit_pb2.VerifySavedRecordResponse:
@@ -97,9 +106,12 @@ class Asking:
         return trust, lists, log.verifier_key
 
     async def _verified(
-        self, asked: verifying_pb2.VerifyLicenseRequest
+        self, asked: verifying_pb2.VerifyLicenseRequest, person: Person | None
     ) -> verifying_pb2.VerifyLicenseResponse:
-        stub = self._node.stub(verifying_pb2_grpc.VerifyingServiceStub)
+        stub: Any = self._node.stub(verifying_pb2_grpc.VerifyingServiceStub)
+        if person is not None:
+            asked.ClearField("visitor")
+            stub = verifying_pb2_grpc.VerifyingServiceStub(person.channel(self._node.address))
         found: verifying_pb2.VerifyLicenseResponse = await told(
             stub.VerifyLicense(asked, timeout=SECONDS)
         )

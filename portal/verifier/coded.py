@@ -151,15 +151,23 @@ def _advice(verdict: seal_pb2.Verdict, *, card_seen: bool) -> tuple[Told, ...]:
 
 
 def with_license(
-    answer: Answer, found: verifying_pb2.VerifyLicenseResponse, *, english: bool, asked: bool
+    answer: Answer,
+    found: verifying_pb2.VerifyLicenseResponse,
+    *,
+    english: bool,
+    asked: bool,
+    named: bool = False,
 ) -> Answer:
-    """The answer to a file, with what its license is worth now; `asked`: a purpose was said."""
+    """The answer to a file, with what its license is worth now.
+
+    `asked`: a purpose was said; `named`: a department asked, and no visitor.
+    """
     verdict = found.verdict
     if verdict.sub_indication in NO_LICENSE:
         return answer
     light, word = _meaning(verdict)
     # A visitor is no department: whether the copy is for them, nobody compared.
-    theirs = verdict.sub_indication == "COPY_FOR_OTHER_RECEIVER"
+    theirs = not named and verdict.sub_indication == "COPY_FOR_OTHER_RECEIVER"
     summary = _COPY if theirs else _summary(verdict)
     if light is Light.GREEN and found.HasField("endorsement") and not asked:
         # Whose it is for was compared with nothing: that is for the reader to do.

@@ -4,7 +4,8 @@
    stands in an address or a log. A file that is larger than memory should hold waits on disk while
    it is judged, without a name.
 2. A visitor is nobody the node knows: what they learn of a license is what the node tells the
-   portal, and the holder sees the look as a visitor's.
+   portal, and the holder sees the look as a visitor's. Who is signed in for a department, and says
+   what for, asks in its name, by a form with their session's token.
 3. Who asks too much is told so before anything is read (`limits`).
 """
 
@@ -25,6 +26,7 @@ from starlette.routing import Route
 
 from portal.node import PART, NodeLink
 from portal.pages import language_of, page, picture, to_save
+from portal.sessions.keeping import Person, check_form_token, person_of
 from portal.verifier.asking import GREATEST_LICENSE, Asking, is_offline
 from portal.verifier.coded import answer_to_code, with_license
 from portal.verifier.downloads import (
@@ -41,6 +43,7 @@ from portal.verifier.offline import OfflinePages
 from portal.verifier.pictures import GREATEST_DRAWN, Drawing, Shown
 from portal.verifier.recorded import answer_to_record
 from runtime.errors import InvalidArgument
+from runtime.identity import Role
 from seal.v1 import seal_pb2
 
 LONGEST_NAME: Final = 200
@@ -80,12 +83,13 @@ async def judge_code(request: Request) -> Response:
     room = _room(request)
     address = _address(request)
     room.visitors.begin(address, code=True)
-    async with request.form(max_files=0, max_fields=4) as form:
+    async with request.form(max_files=0, max_fields=5) as form:
         code, purpose = _text(form, "code", LONGEST_CODE), _text(form, "purpose", LONGEST_PURPOSE)
         card = _text(form, "card", 40).upper()
+        person = _asker(request, form)
     try:
         _check_code(code)
-        found = await room.asking.code(code, purpose, card, room.visitors.word(address))
+        found = await room.asking.code(code, purpose, card, room.visitors.word(address), person)
     except InvalidArgument as error:
         # What they typed stands there again, but for the number of a person.
         typed = "" if is_offline(code) else code
@@ -106,7 +110,7 @@ async def judge_file(request: Request) -> Response:
     room = _room(request)
     address = _address(request)
     room.visitors.begin(address)
-    async with room.visitors.file(), request.form(max_files=1, max_fields=2) as form:
+    async with room.visitors.file(), request.form(max_files=1, max_fields=3) as form:
         document = form.get(_FIELD)
         if not isinstance(document, UploadFile) or not document.size:
             raise InvalidArgument(
@@ -138,9 +142,21 @@ async def judge_file(request: Request) -> Response:
             answer = await _recorded(room, records, english=english)
             return _answered(request, answer, kind="record", name=name, size=size)
         answer, shown = await _judged(
-            room, document, purpose, room.visitors.word(address), english=english
-        )
+            room, document, purpose, room.visitors.word(address), _asker(request, form),
+            english=english,
+        )  # fmt: skip
     return _answered(request, answer, kind="file", name=name, size=size, shown=shown)
+
+
+def _asker(request: Request, form: FormData) -> Person | None:
+    """Who asks in a department's name: signed in for one, by their own form, with a purpose."""
+    person = person_of(request)
+    if person is None or not _text(form, "purpose", LONGEST_PURPOSE):
+        return None
+    if not (person.has(Role.DEPARTMENT) or person.has(Role.COUNTER)):
+        return None
+    check_form_token(person, form.get("token"))
+    return person
 
 
 def _check_code(code: str) -> None:
@@ -185,7 +201,13 @@ async def _recorded(room: Verifying, records: list[tuple[str, bytes]], *, englis
 
 
 async def _judged(
-    room: Verifying, document: UploadFile, purpose: str, visitor: str, *, english: bool
+    room: Verifying,
+    document: UploadFile,
+    purpose: str,
+    visitor: str,
+    person: Person | None,
+    *,
+    english: bool,
 ) -> tuple[Answer, Shown]:
     """Seal, picture, and where it is a license of this node, what that is worth now."""
     size = document.size or 0
@@ -194,8 +216,10 @@ async def _judged(
         raise not_verifiable()
     answer = answer_of(verdict)
     if answer.light is not Light.RED and (data := await _license_in(document, verdict)):
-        found = await room.asking.license(data, purpose, visitor)
-        answer = with_license(answer, found, english=english, asked=bool(purpose))
+        found = await room.asking.license(data, purpose, visitor, person)
+        answer = with_license(
+            answer, found, english=english, asked=bool(purpose), named=person is not None
+        )
     if size > GREATEST_DRAWN:
         return answer, Shown(reason="PICTURE_NONE")
     await document.seek(0)

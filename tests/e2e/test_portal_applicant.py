@@ -80,7 +80,7 @@ def made(town: Town, mine: State, others: State) -> dict[str, str]:
             data={
                 **token_of(asked, f"{own}/copy"),
                 "purpose": "办理公积金提取",
-                "department": "departments/public-security",
+                "department": "departments/human-resources",
                 "valid_to": "2027-01-31",
                 "form": "pdf",
             },
@@ -277,22 +277,29 @@ def test_a_saved_page_works_without_network_and_script(
 
 
 def test_a_copy_says_what_it_is_for_and_is_nobody_elses(
-    town: Town, page: Page, made: dict[str, str], others: State
+    town: Town, browser: Browser, page: Page, made: dict[str, str], others: State
 ) -> None:
     page.goto(f"{town.site.url}/my/copies")
     page.locator(f"h2 a[href='{made['copy']}']").click()
-    expect(page.locator("main")).to_contain_text("示范县公安局")
+    expect(page.locator("main")).to_contain_text("示范县人力资源和社会保障局")
     assert page.locator(".page img").evaluate("one => one.naturalWidth") > 1000
     with page.expect_download() as started:
         page.get_by_role("link", name=re.compile("下载")).click()
     request = verifying_pb2.VerifyLicenseRequest(
         document=started.value.path().read_bytes(), purpose="办理公积金提取"
     )
-    answer = town.site.scene["police"].verifying.VerifyLicense(request, timeout=30)
-    assert answer.verdict.indication == seal_pb2.INDICATION_PASSED
-    assert answer.endorsement.receiver == "示范县公安局"
     answer = town.site.scene["employment"].verifying.VerifyLicense(request, timeout=30)
+    assert answer.verdict.indication == seal_pb2.INDICATION_PASSED
+    assert answer.endorsement.receiver == "示范县人力资源和社会保障局"
+    answer = town.site.scene["police"].verifying.VerifyLicense(request, timeout=30)
     assert answer.verdict.sub_indication == "COPY_FOR_OTHER_RECEIVER"
+    # At the pages its receiver is told so too; a visitor compares by themself.
+    files, said = {"document": ("copy.pdf", request.document)}, {"purpose": request.purpose}
+    with town.site.client() as nobody, client(town, session(town, browser, "receiver")) as theirs:
+        assert "verdict amber" in nobody.post("/verify", files=files, data=said).text
+        assert theirs.post("/verify", files=files, data=said).status_code == 403
+        said |= token_of(theirs, "/verify")
+        assert "verdict green" in theirs.post("/verify", files=files, data=said).text
     with client(town, others) as asked:
         for path in ("", "/picture", "/document"):
             assert asked.get(made["copy"] + path).status_code == 404, path
@@ -300,7 +307,7 @@ def test_a_copy_says_what_it_is_for_and_is_nobody_elses(
         assert asked.post(made["copy"] + "/end", data=token).status_code == 404
     page.get_by_role("button", name="撤回此加注件").click()
     expect(page.locator("h1")).to_contain_text("已撤回")
-    answer = town.site.scene["police"].verifying.VerifyLicense(request, timeout=30)
+    answer = town.site.scene["employment"].verifying.VerifyLicense(request, timeout=30)
     assert answer.verdict.sub_indication == "COPY_WITHDRAWN"
 
 
