@@ -56,9 +56,30 @@ _OF_THE_NODE: Final = frozenset(
 _OF_OPERATORS: Final = ("tongban ", " --", "127.0.0.1", "localhost", "`")
 
 
+#: What people call fields by whose programs' names a service's text begins: English, Chinese.
+_FIELDS: Final[Mapping[str, tuple[str, str]]] = {
+    "holder_code": ("the number of the card", "证件号码"),
+    "holder.code": ("the number of the card", "证件号码"),
+    "agent_code": ("the agent's number", "受托人证件号码"),
+    "agent_name": ("the agent's name", "受托人姓名"),
+    "purpose": ("the purpose", "用途"),
+    "reason": ("the reason", "原因"),
+    "receiver": ("the receiver", "接收单位"),
+}
+
+
+def _named(text: str, language: int) -> str:
+    """A text that begins with a field's name, by what people call it."""
+    field = next((one for one in _FIELDS if text.startswith((f"{one} ", f"{one}:"))), "")
+    if not field:
+        return text
+    rest = text[len(field) :]
+    return _FIELDS[field][language] + (rest.lstrip() if language else rest)
+
+
 def plain_words(error: DomainError) -> tuple[str, str]:
     """English and Chinese, for people."""
-    said = (error.message, error.message_zh or error.message)
+    said = _named(error.message, 0), _named(error.message_zh or error.message, 1)
     if error.reason == "INTERNAL":
         return STATUSES[500]
     if error.reason in _OF_THE_NODE:

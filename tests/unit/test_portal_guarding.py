@@ -136,6 +136,13 @@ def test_laymen_are_told_no_commands_and_addresses(error, said):
     assert "`" not in "".join(plain_words(error))
 
 
+def test_laymen_read_no_names_of_a_programs_fields():
+    for name, called in (("purpose", "用途"), ("holder_code", "证件号码")):
+        error = InvalidArgument(f"{name}: required", message_zh=f"{name} 必填")
+        assert plain_words(error)[1] == f"{called}必填"
+        assert "_" not in plain_words(error)[0]
+
+
 def test_strangers_documents_take_no_places_of_the_nodes_department():
     office = "departments/data-office"
     portal = Principal(
