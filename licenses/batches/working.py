@@ -153,14 +153,17 @@ class BatchWorker:
             self._rest(batch, lease, [], [_Stopped(number=0, reason=error.reason, counts=False)])
             return True
         over = threading.Event()
-        asked = [self._pool.submit(self._issue, batch, version, one, over) for one in rows]
-        try:
-            while wait(asked, timeout=self._beat).not_done:
-                self._put_off(batch, lease, over)
-        except BaseException:
-            over.set()
-            raise
-        outcomes = [one.result() for one in asked]
+        outcomes: list[Result | _Stopped | None] = []
+        # Of one key the first row of the sheet is issued, whichever thread is the fastest.
+        for some in _first_of_each_key(rows):
+            asked = [self._pool.submit(self._issue, batch, version, one, over) for one in some]
+            try:
+                while wait(asked, timeout=self._beat).not_done:
+                    self._put_off(batch, lease, over)
+            except BaseException:
+                over.set()
+                raise
+            outcomes += [one.result() for one in asked]
         done = [one for one in outcomes if isinstance(one, Result)]
         stopped = [one for one in outcomes if isinstance(one, _Stopped)]
         if stopped:
@@ -313,6 +316,13 @@ def _day(text: str, field: str) -> date:
             violations=[FieldViolation(field, "not a date, YYYY-MM-DD")],
         )
     return day
+
+
+def _first_of_each_key(rows: Sequence[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
+    """The rows in two parts, in their order: the first of each key, and those that repeat one."""
+    firsts = {one.row.key: one.number for one in reversed(rows)}
+    first = [one for one in rows if firsts[one.row.key] == one.number]
+    return first, [one for one in rows if firsts[one.row.key] != one.number]
 
 
 def _key_reused() -> DomainError:
