@@ -72,6 +72,10 @@ def test_a_code_is_bound_ended_listed_and_looked_at(
     assert said.exit_code == 1
     assert "for another purpose" in said.output
     assert told("verify", shown["code"], "--purpose", "办理社会保险", *other)["fields"]
+    # What is printed on a license is no code: nothing is said for or against it.
+    printed = f"1.2.156.3005.2.{'1' * 21}.A1.B2.001.C"
+    said = run("license", "verify", printed, "--purpose", "办理社会保险", *other)
+    assert (said.exit_code, "FindLicenses" in said.output) == (6, True)
     again = told("present", license_name, *WHAT, *here)
     listed = told("presented", "--license", license_name, *here)
     assert [one["name"] for one in listed] == [again["presentation"]]
