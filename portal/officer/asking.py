@@ -220,8 +220,8 @@ class Asking:
         found: delivery_pb2.Subscription = answer.subscription
         return found
 
-    async def subscribed(self, grants: Iterable[str]) -> dict[str, str]:
-        """What the resources of grants are called, by grant."""
+    async def subscribed(self, grants: Iterable[str]) -> dict[str, tuple[str, Any]]:
+        """What the resources of grants are called, and the grants, by grant."""
         wanted = sorted({*grants})
         answers = await asyncio.gather(
             *(
@@ -229,11 +229,9 @@ class Asking:
                 for name in wanted
             )
         )
-        resources = {
-            name: str(one.grant.resource) for name, one in zip(wanted, answers, strict=True)
-        }
-        titles = await self.titles(resources.values())
-        return {grant: titles.get(name) or name for grant, name in resources.items()}
+        held = {name: one.grant for name, one in zip(wanted, answers, strict=True)}
+        titles = await self.titles([str(one.resource) for one in held.values()])
+        return {name: (titles.get(one.resource) or one.resource, one) for name, one in held.items()}
 
     async def departments(self) -> dict[str, str]:
         """What departments are called."""

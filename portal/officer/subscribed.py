@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from exchange.v1 import grants_pb2
 from portal.officer.asking import OFFICER, asking
 from portal.officer.words import LETTERS
 from portal.pages import after, page
@@ -28,8 +29,17 @@ def _name(request: Request) -> str:
     return f"departments/{ids['department']}/subscriptions/{ids['id']}"
 
 
-def _lag(held: Any) -> tuple[str, str, str]:
+def _is_over(grant: grants_pb2.Grant) -> bool:
+    """Whether a grant was revoked or has run out: then nothing more is delivered under it."""
+    if grant.state == grants_pb2.GRANT_STATE_REVOKED:
+        return True
+    return grant.HasField("end_time") and grant.end_time.ToDatetime(UTC) <= datetime.now(UTC)
+
+
+def _lag(held: Any, grant: grants_pb2.Grant) -> tuple[str, str, str]:
     """How far behind a subscription is: colour, English, Chinese."""
+    if _is_over(grant):
+        return ("red", "the grant has ended: nothing more comes", "授权已终止，不再交付")
     if not held.HasField("undelivered"):
         if held.distance == 0:
             return ("green", "at the end", "已到最新")
@@ -64,12 +74,14 @@ async def subscriptions(request: Request, person: Person) -> Response:
     ask = asking(request, person)
     found = await ask.subscriptions(after(request))
     held = await asyncio.gather(*(ask.subscription(each.name) for each in found.subscriptions))
+    under = await ask.subscribed(each.grant for each in held)
     return page(
         request,
         "officer/subscriptions.html",
-        titles=await ask.subscribed(each.grant for each in held),
+        titles={name: title for name, (title, _) in under.items()},
         subscriptions=[
-            (each, _lag(each), _age(each), each.create_time.ToDatetime(UTC)) for each in held
+            (each, _lag(each, under[each.grant][1]), _age(each), each.create_time.ToDatetime(UTC))
+            for each in held
         ],
         following=found.next_page_token,
     )
@@ -88,12 +100,14 @@ async def _subscription(
     held, letters = await asyncio.gather(
         ask.subscription(name), ask.dead_letters(name, after(request))
     )
+    title, grant = (await ask.subscribed([held.grant]))[held.grant]
     return page(
         request,
         "officer/subscription.html",
         held=held,
-        title=(await ask.subscribed([held.grant]))[held.grant],
-        lag=_lag(held),
+        title=title,
+        over=_is_over(grant),
+        lag=_lag(held, grant),
         age=_age(held),
         letters=[
             (each, LETTERS.get(each.state, _UNKNOWN), each.create_time.ToDatetime(UTC))

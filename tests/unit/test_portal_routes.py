@@ -8,9 +8,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.routing import Route
 
 from accounts.v1 import accounts_pb2
+from exchange.v1 import delivery_pb2, grants_pb2
 from portal.app import make_app
 from portal.node import NodeLink
 from portal.officer.subscribed import _chosen as chosen
+from portal.officer.subscribed import _lag as lag
 from portal.sessions.keeping import COOKIE, Sessions
 from portal.sessions.keys import SessionKey
 from portal.settings import LinkSettings
@@ -124,6 +126,15 @@ def test_of_dead_letters_none_is_not_all():
         with pytest.raises(InvalidArgument, match="tick"):
             chosen(none)
     assert chosen(["3", "x", "5"]) == [3, 5]
+
+
+def test_under_a_grant_that_ended_nothing_more_is_delivered():
+    revoked = grants_pb2.Grant(state=grants_pb2.GRANT_STATE_REVOKED)
+    past = grants_pb2.Grant(state=grants_pb2.GRANT_STATE_ACTIVE, end_time=Timestamp(seconds=1))
+    later = grants_pb2.Grant(state=grants_pb2.GRANT_STATE_ACTIVE, end_time=Timestamp(seconds=2**33))
+    held = delivery_pb2.Subscription(undelivered=0)
+    lags = [lag(held, one)[2] for one in (revoked, past, later)]
+    assert lags == [*["授权已终止，不再交付"] * 2, "无待取变更"]
 
 
 @pytest.mark.parametrize("roles", [[], ["applicant"], ["administrator"], ["counter"]])
