@@ -19,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from subprocess import TimeoutExpired
 
@@ -99,7 +100,8 @@ class Node:
     def send_signal(self, number: int) -> None:
         """Send it a signal, and none to what it started."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it ended since, or its end is not told yet
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """Ask it to end."""
