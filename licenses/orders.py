@@ -154,7 +154,7 @@ def _holder_problems(order: Order) -> list[FieldViolation]:
         elif not problem and not has_letter(one.name):
             problem = "a name has at least one letter or ideograph"
         elif not problem and one.code_type is HolderCodeType.CITIZEN_NUMBER and markup_in(one.name):
-            problem = "a person's name has none of < > = @ & +"
+            problem = "a person's name has none of < > = @ & + ? # /"
         if problem:
             wrong.append(FieldViolation(f"{place}{'name' if place else 'holder_name'}", problem))
         problem = holder_code_problem(one.code_type, one.code) or "" if one.code else "required"

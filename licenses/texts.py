@@ -53,8 +53,11 @@ def has_letter(value: str) -> bool:
 
 
 def markup_in(value: str) -> bool:
-    """Whether a text has what no person's name has, and what spreadsheets and pages act on."""
-    return not set("<>=@&+").isdisjoint(value)
+    """Whether a text has what no person's name has: what spreadsheets and pages act on.
+
+    Nor has it what stands there for a lost character (`王?`), or for no value (`#REF!`, `N/A`).
+    """
+    return not set("<>=@&+?#/\uff1f\ufffd").isdisjoint(value)
 
 
 def search_key(name: str) -> str:

@@ -64,7 +64,7 @@ _WORDS: Final = (
     (r"a name holds no (.+): name several holders one by one",
      r"名称中不得含“\1”，多名持证人请逐一填写"),
     (r"a name has at least one letter or ideograph", "名称至少含一个字母或汉字"),
-    (r"a person's name has none of < > = @ & \+", "个人姓名不含 < > = @ & +"),
+    (r"a person's name has none of < > = @ & \+ \? # /", "个人姓名不含 < > = @ & + ? # /"),
     (r"one holder stands there twice", "同一持证人出现两次"),
     (r"1 to 30 digits", "应为 1 至 30 位数字"),
     (r"the license type has no such field", "该证照类型没有此字段"),

@@ -102,3 +102,10 @@ def test_a_citizen_number_with_the_structure_of_a_credit_code_is_a_persons() -> 
             both.append(code)
     assert both
     assert all("person" in (credit_code_problem(code) or "") for code in both)
+
+
+@pytest.mark.parametrize("name", ["王?", "王\uff1f", "王\ufffd", "#REF!", "N/A"])
+def test_what_stands_for_a_lost_value_is_no_persons_name(name: str) -> None:
+    with pytest.raises(InvalidArgument) as told:
+        validated(an_order(holder_name=name))
+    assert [one.field for one in told.value.violations] == ["holder_name"]
