@@ -42,6 +42,8 @@ _FORMATS = {
     LicenseFormat.PDF: seal_pb2.DOCUMENT_FORMAT_PDF,
     LicenseFormat.JWT: seal_pb2.DOCUMENT_FORMAT_SD_JWT,
 }
+#: Why something was sealed, as the seal's uses tell it.
+ISSUED, COPIED, WALLETED = "签发电子证照", "制作加注件", "签发钱包凭证"
 Answer = TypeVar("Answer")
 _log = structlog.get_logger()
 
@@ -73,11 +75,13 @@ class Neighbours(Protocol):
         stamp: Stamp,
         sheets: int,
         request_id: str,
+        reason: str = ISSUED,
     ) -> bytes:
         """The sealed document; the same bytes for the same request.
 
-        Of several `sheets`, the stamp may stand across their edges too. As JWT, the payload of a
-        credential goes in and its compact JWS comes out; it has no stamp.
+        `reason` is what the seal's uses say. Of several `sheets`, the stamp may stand across their
+        edges too. As JWT, the payload of a credential goes in and its compact JWS comes out; it has
+        no stamp.
         """
         ...
 
@@ -180,6 +184,7 @@ class NodeNeighbours:
         stamp: Stamp,
         sheets: int,
         request_id: str,
+        reason: str = ISSUED,
     ) -> bytes:
         """See Neighbours."""
         request = seal_pb2.SealDocumentRequest(
@@ -187,7 +192,7 @@ class NodeNeighbours:
             document=document,
             format=_FORMATS[form],
             placements=[] if form is LicenseFormat.JWT else placements(stamp, sheets),
-            reason="签发电子证照",
+            reason=reason,
             kind=_kind(license_type),
             request_id=request_id,
         )

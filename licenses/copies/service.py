@@ -35,7 +35,7 @@ from licenses.finishing import lay_out, page_of
 from licenses.holders import check_identified
 from licenses.metadata import page_values, pictures_of, scans_of
 from licenses.model import License, LicenseFormat
-from licenses.neighbours import Neighbours
+from licenses.neighbours import COPIED, Neighbours
 from licenses.pages.ofd import write_ofd
 from licenses.pages.pdf import write_pdf
 from licenses.store import Reads
@@ -225,6 +225,7 @@ class Copies:
             stamp=page_of(kind).stamp,
             sheets=len(drawn.pages),
             request_id=f"{copy.id}-{hashlib.sha256(draft).hexdigest()[:32]}",
+            reason=COPIED,
         )
         # 4. Verify our own output.
         problem = self._neighbours.document_problem(sealed)

@@ -28,7 +28,7 @@ from licenses.finishing import page_of
 from licenses.guesses import Guesses
 from licenses.holders import check_identified
 from licenses.model import License, LicenseFormat
-from licenses.neighbours import Neighbours
+from licenses.neighbours import WALLETED, Neighbours
 from licenses.presentations.model import state_refusal
 from licenses.presenting_keys import PresentingKeys, key_of_jwk
 from licenses.statuslist.service import StatusLists
@@ -146,6 +146,7 @@ class Wallets:
             stamp=page_of(kind).stamp,
             sheets=0,
             request_id=f"{license_.id}-{hashlib.sha256(draft.payload).hexdigest()[:32]}",
+            reason=WALLETED,
         )
         with self._database.unit_of_work() as work:
             licenses.license_by_id(work.session, license_.id, lock=True)

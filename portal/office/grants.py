@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -99,9 +100,12 @@ async def narrow(request: Request, person: Person) -> Response:
 
 @ADMINISTRATORS
 async def ask_to_revoke(request: Request, person: Person) -> Response:
-    """What ending a grant will do, before anybody asks for it."""
+    """What ending a grant will do, before anybody asks for it: for who may ask for it."""
     ask = asking(request, person)
-    return await _revoking(request, ask, await _held(request, ask))
+    held = await _held(request, ask)
+    if not await ask.is_above(department_of(held.resource)):
+        raise HTTPException(404)
+    return await _revoking(request, ask, held)
 
 
 @ADMINISTRATORS

@@ -15,6 +15,7 @@ from portal.office.asking import EVERYBODY, PAGE, Asking
 from portal.office.showing import READERS, asking, name_of, show
 from portal.pages import after
 from portal.sessions.keeping import Person
+from runtime.errors import NotFound
 
 AT_ONCE = 100
 """Service items on one picture."""
@@ -61,11 +62,12 @@ async def services(request: Request, person: Person) -> Response:
 async def service(request: Request, person: Person) -> Response:
     """One service item: its materials, where each comes from, its limits and legal basis."""
     ask, name = asking(request, person), name_of(request, "serviceItems")
-    held, plan, _ = await asyncio.gather(
+    held, plan, abolished, _ = await asyncio.gather(
         ask.tell(ask.catalog.GetServiceItem, catalog_pb2.GetServiceItemRequest(name=name)),
         ask.tell(
             ask.materials.PlanMaterials, materials_pb2.PlanMaterialsRequest(service_item=name)
         ),
+        _abolished(ask, name),
         ask.departments(),
     )
     titles = await ask.titles(one.resource for one in plan.materials)
@@ -75,10 +77,22 @@ async def service(request: Request, person: Person) -> Response:
         "service",
         held=held.service_item,
         materials=plan.materials,
+        abolished=abolished,
         left=plan.asked,
         sources=SOURCES,
         titles=titles,
     )
+
+
+async def _abolished(ask: Asking, item: str) -> int:
+    """How many proofs of an item were abolished: what was asked before counts them (`savings`)."""
+    asked = materials_pb2.GetHandlingRequest(service_item=item)
+    try:
+        found = await ask.tell(ask.materials.GetHandling, asked)
+    except NotFound:
+        return 0
+    gone = materials_pb2.PROOF_DISPOSITION_ABOLISHED
+    return sum(one.disposition == gone for one in found.handling.proofs)
 
 
 @READERS

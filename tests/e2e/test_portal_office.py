@@ -274,6 +274,7 @@ def test_another_departments_administrator_decides_nothing(office: Office) -> No
         for number, (place, given) in enumerate(tries.items()):
             answer = asked.post(place, data={**given, "request_id": f"another-{number}"})
             assert answer.status_code == 404, place
+        assert asked.get(f"{grant}/revoke").status_code == 404
         assert asked.get("/office/acts").text.count("撤销授权") <= 1  # the heading of the list
     assert state_of(office, request) == grants_pb2.ACCESS_REQUEST_STATE_PENDING
     with client(office, "auditor") as asked:

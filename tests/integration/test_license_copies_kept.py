@@ -16,7 +16,17 @@ from licenses.v1 import presentations_pb2 as presentations
 from licenses.v1 import verifying_pb2 as pb
 from licenses.wire import to_time
 from runtime.clock import china_date
-from tests.builders.license_node import HOLDER, LicenseNode, change, fresh, issue, refused, running
+from seal.v1 import seal_pb2
+from tests.builders.license_node import (
+    BUREAU,
+    HOLDER,
+    LicenseNode,
+    change,
+    fresh,
+    issue,
+    refused,
+    running,
+)
 from tests.builders.licenses import citizen_number
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -86,6 +96,13 @@ async def test_copies_are_listed_and_taken_once_more(node: LicenseNode) -> None:
         ask = pb.GetEndorsedCopyRequest(name=name, holder_code=holder)
         found = await refused(node.counter.copies.GetEndorsedCopy(ask))
         assert found.reason == "COPY_NOT_FOUND"
+
+
+async def test_a_seals_uses_tell_a_copy_from_a_license(node: LicenseNode) -> None:
+    await copied(node, (await issue(node)).name, "甲事")
+    asked = seal_pb2.ListSealingsRequest(parent=f"{BUREAU}/seals/main")
+    uses = (await node.issuer.seals.ListSealings(asked)).sealings
+    assert {one.reason for one in uses} == {"制作加注件", "签发电子证照"}
 
 
 async def test_one_license_is_listed_without_a_look_at_the_others(node: LicenseNode) -> None:

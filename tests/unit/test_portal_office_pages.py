@@ -6,18 +6,20 @@ import asyncio
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
 from exchange.v1 import catalog_pb2, deadlines_pb2, grants_pb2, systems_pb2
+from licenses.v1 import materials_pb2
 from portal import actors
-from portal.office import granting, overview, showing, systems, terms, words
+from portal.office import granting, overview, services, showing, systems, terms, words
 from portal.office.trust import _PURPOSES
 from portal.sessions.keeping import Person
-from runtime.errors import FieldViolation, InvalidArgument
+from runtime.errors import FieldViolation, InvalidArgument, NotFound
 from runtime.identity import Credentials, Role
 from seal.v1 import trust_pb2
 
@@ -210,3 +212,27 @@ def test_every_word_of_the_services_has_one_of_the_pages() -> None:
         assert set(enum.values()) - {0} == set(said)
     assert set(grants_pb2.Mask.values()) == set(words.MASKS) == set(terms.MASKS)
     assert deadlines_pb2.DEADLINE_STATE_RUNNING in (1, 2)  # as the template has it
+
+
+async def test_what_was_asked_before_counts_proofs_that_were_abolished() -> None:
+    handling = materials_pb2.Handling(
+        proofs=[
+            materials_pb2.Proof(disposition=materials_pb2.PROOF_DISPOSITION_ABOLISHED),
+            materials_pb2.Proof(disposition=materials_pb2.PROOF_DISPOSITION_REPLACED),
+        ]
+    )
+
+    async def tell(answer: Any, _: Any) -> Any:
+        if answer is None:
+            raise NotFound("none", reason="HANDLING_NOT_FOUND", message_zh="未登记")
+        return answer
+
+    def asking(answer: Any) -> Any:
+        return cast(
+            "Any", SimpleNamespace(tell=tell, materials=SimpleNamespace(GetHandling=answer))
+        )
+
+    item = "departments/health/serviceItems/one"
+    held = materials_pb2.GetHandlingResponse(handling=handling)
+    assert await services._abolished(asking(held), item) == 1
+    assert await services._abolished(asking(None), item) == 0
