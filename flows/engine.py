@@ -48,7 +48,7 @@ def configure(data: Path) -> None:
 
 def _home(data: Path) -> Path:
     """The engine's folder; where there is no data folder one that is gone with this process."""
-    if data.is_dir():
+    if data.exists():  # a file there is told as what it is
         home = data.resolve() / "prefect"
         home.mkdir(exist_ok=True)
         return home

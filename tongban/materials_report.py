@@ -36,6 +36,15 @@ _COUNTS = (
     "by_verification", "own_data",
 )  # fmt: skip
 SPARED = "no_longer_brought"
+_SHOWN = ("before", "after", SPARED, "awaiting")
+_WAYS = {
+    "abolished": ("abolished", "取消"),
+    "filled": ("filled from other materials", "自动填表"),
+    "by_license": ("a license", "电子证照"),
+    "by_query": ("a query", "数据查询"),
+    "by_verification": ("a yes or no", "数据核验"),
+    "own_data": ("the department's own data", "本部门数据"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,23 +72,26 @@ class Report:
         }
 
     def print(self) -> None:
-        """As a table, the sums last."""
+        """As a table of items, the sums last; and what stands for what nobody brings any more."""
         sums = self.totals
         print_table(
             say("Materials asked of applicants", "申请人需提交的材料"),
             (
                 say("service item", "事项"), say("before", "原需"), say("after", "现需"),
-                say("nobody brings", "免交"),
-                say("awaiting a grant", "待授权"), say("abolished", "取消"),
-                say("filled", "自动填表"), say("license", "电子证照"), say("query", "查询"),
-                say("verified", "核验"), say("own data", "本部门"), say("at once", "秒批"),
+                say("nobody brings", "免交"), say("awaiting a grant", "待授权"),
+                say("at once", "秒批"),
             ),
             [
                 *map(_cells, self.lines),
-                (say(f"{len(self.lines)} items", f"{len(self.lines)} 个事项"), *sums.values(),
-                 sum(one.handled_at_once for one in self.lines)),
+                (say(f"{len(self.lines)} items", f"{len(self.lines)} 个事项"),
+                 *(sums[key] for key in _SHOWN), sum(one.handled_at_once for one in self.lines)),
             ],
         )  # fmt: skip
+        print_table(
+            say("What stands for them", "免交材料的来源"),
+            (say("by", "方式"), say("materials", "材料数")),
+            [(say(*words), sums[key]) for key, words in _WAYS.items()],
+        )
 
     def print_proofs(self) -> None:
         """The list of proofs (证明事项清单)."""
@@ -107,10 +119,9 @@ def _counts(one: pb.MaterialReport) -> dict[str, int]:
 
 def _cells(one: pb.MaterialReport) -> tuple[object, ...]:
     counts = _counts(one)
-    before, after, spared = (counts.pop(key) for key in ("before", "after", SPARED))
+    before, after, *others = (counts[key] for key in _SHOWN)
     at_once = say("yes", "是") if one.handled_at_once else ""
-    told = (count or "" for count in (spared, *counts.values()))
-    return one.display_name, before, after, *told, at_once
+    return one.display_name, before, after, *(count or "" for count in others), at_once
 
 
 def _plainly(one: pb.MaterialReport) -> dict[str, Any]:

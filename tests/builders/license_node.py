@@ -317,8 +317,8 @@ async def present(node: LicenseNode, name: str, **changes: Any) -> Any:
     return await node.counter.presentations.PresentLicense(present_request(name, **changes))
 
 
-async def verify(client: Client, code: str) -> Any:
-    request = presentations.VerifyPresentationRequest(code=code, purpose="核验就业登记")
+async def verify(client: Client, code: str, purpose: str = "核验就业登记") -> Any:
+    request = presentations.VerifyPresentationRequest(code=code, purpose=purpose)
     return await client.presentations.VerifyPresentation(request)
 
 

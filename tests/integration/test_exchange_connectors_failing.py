@@ -70,9 +70,10 @@ async def test_a_source_that_is_down_is_asked_no_more_and_comes_back(scene):
 
 
 async def test_what_takes_a_source_too_long_closes_it_for_no_other(http):
-    await http.connect(failures=2, timeout_ms=200)
+    # Long enough to be connected with on a busy machine: it is the answer that is awaited in vain.
+    await http.connect(failures=2, timeout_ms=600)
     grant = http.node.grant(MASKS)
-    http.source.behaviour, http.source.delay = "slow", 0.5
+    http.source.behaviour, http.source.delay = "slow", 1.5
     for _ in range(4):
         assert (await refusal(http.ask(grant))).reason == "SOURCE_UNAVAILABLE"
     assert await http.state() == pb.BREAKER_STATE_CLOSED

@@ -40,10 +40,10 @@ async def test_the_whole_way_on_postgresql(tmp_path: Path, postgres_url: str) ->
         shown = await present(
             node, license_.name, holder_code=agent, delegation=under, purpose=PURPOSE, audience=BANK
         )
-        assert not (await verify(verifier, shown.code)).verdict.sub_indication
+        assert not (await verify(verifier, shown.code, PURPOSE)).verdict.sub_indication
         end = delegations.EndDelegationRequest(name=under, holder_code=HOLDER, request_id=fresh())
         await counter.delegations.EndDelegation(end)
-        told = await verify(verifier, shown.code)
+        told = await verify(verifier, shown.code, PURPOSE)
         assert told.verdict.sub_indication == "DELEGATION_ENDED"
 
         qr = await counter.offline.PresentOffline(
