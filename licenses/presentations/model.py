@@ -8,11 +8,14 @@
    the license is not in force its state is told, and no field; fields are told on PASSED only. The
    identifier, by which a verifier would know the license again, is told where it was chosen.
    What the holder said it is for is told with the fields, and that an agent shows it.
-4. A use is counted on PASSED only.
+4. A use is counted on PASSED, and on every answer about another time: else a code for one look
+   would tell all of a license's past.
 5. A code is good for one use unless its holder says for how many. It may be bound to its purpose,
    and under a delegation always is: the verifier has to say the same one. Texts are compared by
    their letters and digits. Where it binds nobody, that a verifier's words are others is told: a
    counter's seldom are the holder's.
+6. Asked about another time, the license's state and days are judged as they were then. The code,
+   its binding and its uses are of now: it is now that it is shown.
 """
 
 from __future__ import annotations
@@ -63,6 +66,7 @@ class Refusal(StrEnum):
     LICENSE_TRANSFERRED = "LICENSE_TRANSFERRED"
     LICENSE_EXPIRED = "LICENSE_EXPIRED"
     LICENSE_NOT_YET_VALID = "LICENSE_NOT_YET_VALID"
+    NOT_IN_FORCE_THEN = "NOT_IN_FORCE_THEN"
     METADATA_CHANGED = "METADATA_CHANGED"
     DOCUMENT_NOT_VERIFIED = "DOCUMENT_NOT_VERIFIED"
 
@@ -74,6 +78,8 @@ _STATES = {
     LicenseState.SUPERSEDED: Refusal.LICENSE_SUPERSEDED,
     LicenseState.TRANSFERRED: Refusal.LICENSE_TRANSFERRED,
 }
+#: With these the summary says what was at the time asked about.
+THEN_TOLD = frozenset((None, Refusal.NOT_IN_FORCE_THEN))
 #: Of these nothing about the license is told.
 OPENS_NOTHING = frozenset(
     (
@@ -96,7 +102,7 @@ _ORDER: tuple[tuple[str, frozenset[Refusal]], ...] = (
     ("uses_left", frozenset((Refusal.CODE_USED_UP,))),
     ("purpose_fits", frozenset((Refusal.WRONG_PURPOSE,))),
     ("holder", frozenset((Refusal.HOLDER_DIFFERS,))),
-    ("license_state", frozenset(_STATES.values())),
+    ("license_state", frozenset(_STATES.values()) | {Refusal.NOT_IN_FORCE_THEN}),
     (
         "validity_period",
         frozenset((Refusal.LICENSE_EXPIRED, Refusal.LICENSE_NOT_YET_VALID)),
@@ -132,6 +138,15 @@ class Presentation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Then:
+    """A time that is asked about, the state a license was in then, if any, and what is now."""
+
+    at: datetime
+    state: LicenseState | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a verifier learns. `refusal` is None when PASSED."""
 
@@ -141,6 +156,7 @@ class Outcome:
     checks: tuple[Check, ...]
     state: LicenseState | None = None
     state_time: datetime | None = None
+    then: LicenseState | None = None
     identifier: str = ""
     type_name: str = ""
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -227,10 +243,12 @@ def refusal_of(
     purpose: str = "",
     delegation_open: bool = True,
     card_fits: bool | None = None,
+    then: Then | None = None,
 ) -> Refusal | None:
     """The first check that fails, in the order of the checks; None if none does.
 
     `card_fits`: whether the card that was seen is the presenter's; None where none was said.
+    `then`: what was asked about, where that is not now.
     """
     if presentation is None or license_ is None or license_.state in NEVER_IN_FORCE:
         return Refusal.CODE_UNKNOWN
@@ -239,7 +257,7 @@ def refusal_of(
     )
     if refusal is None and card_fits is False:
         refusal = Refusal.HOLDER_DIFFERS
-    return refusal or license_refusal(license_, now=now, document=document)
+    return refusal or license_refusal(license_, now=now, document=document, then=then)
 
 
 def shown_refusal(
@@ -277,10 +295,14 @@ def purpose_step(presentation: Presentation, purpose: str) -> NotCompared | None
 
 
 def license_refusal(
-    license_: License, *, now: datetime, document: DocumentVerdict | None
+    license_: License,
+    *,
+    now: datetime,
+    document: DocumentVerdict | None,
+    then: Then | None = None,
 ) -> Refusal | None:
     """Why a license itself does not pass, however it was shown; None where it does."""
-    refusal = state_refusal(license_, now)
+    refusal = then_refusal(license_, then) if then else state_refusal(license_, now)
     if refusal is not None:
         return refusal
     if document is not None and not document.intact:
@@ -299,6 +321,15 @@ def state_refusal(license_: License, now: datetime) -> Refusal | None:
     return None
 
 
+def then_refusal(license_: License, then: Then) -> Refusal | None:
+    """Why a license was not in force at a time, by the state it was in and its days."""
+    if then.state is not LicenseState.ACTIVE:
+        return Refusal.NOT_IN_FORCE_THEN
+    if is_expired(license_.valid_to, then.at) or not has_begun(license_.valid_from, then.at):
+        return Refusal.NOT_IN_FORCE_THEN
+    return None
+
+
 def describe(
     refusal: Refusal | None,
     presentation: Presentation | None,
@@ -308,12 +339,15 @@ def describe(
     card_seen: bool = False,
     purpose: str = "",
     agency: Agency | None = None,
+    then: Then | None = None,
 ) -> Outcome:
     """What the verifier is told about a decision; the identifier only where it was chosen.
 
-    `purpose` is what they said, or "" where they need not.
+    `purpose` is what they said, or "" where they need not; `then` what was asked about, if not now.
     """
     summary, summary_zh = summary_of(refusal, license_)
+    if refusal in THEN_TOLD and then is not None and license_ is not None:
+        summary, summary_zh = summary_then(license_, then)
     checks = _checks(refusal, summary, summary_zh, document, card_seen=card_seen)
     left = purpose_step(presentation, purpose) if presentation and refusal is None else None
     if left is not None:
@@ -328,6 +362,7 @@ def describe(
         outcome,
         state=license_.state,
         state_time=license_.state_time,
+        then=then.state if then else None,
         identifier=license_.identifier if IDENTIFIER in presentation.fields else "",
         type_name=license_.metadata["ZZMC"],
         fields={key: license_.metadata[key] for key in presentation.fields} if not refusal else {},
@@ -392,6 +427,10 @@ _SENTENCES: Mapping[Refusal, tuple[str, str]] = {
         "the code was used as often as it may be: ask the holder to present again",
         "核验码已达使用次数上限：请持证人重新亮证",
     ),
+    Refusal.NOT_IN_FORCE_THEN: (
+        "the license was not in force at the time asked about",
+        "证照在所询时间不处于有效状态",
+    ),
     Refusal.METADATA_CHANGED: (
         "the held metadata is not what was sealed: ask the issuer",
         "证照元数据与签章文件不一致：请联系颁发机构",
@@ -424,3 +463,24 @@ def summary_of(refusal: Refusal | None, license_: License | None) -> tuple[str, 
         f"the license is {license_.state.lower()} since {since} (China time)",
         f"证照自 {since} 起处于“{STATE_WORDS[license_.state]}”状态",
     )
+
+
+def summary_then(license_: License, then: Then) -> tuple[str, str]:
+    """Whether a license was in force at a time, and what it is now; in China's time."""
+    at = then.at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
+    since = state_refusal(license_, then.now)
+    today, today_zh = "now: it is in force", "现在：有效"
+    if since is not None:
+        said, said_zh = summary_of(since, license_)
+        today, today_zh = f"now: {said}", f"现在：{said_zh}"
+    was, was_zh = f"was in force at {at} (China time)", f"在 {at} 处于有效状态"
+    if then_refusal(license_, then) is not None:
+        why, why_zh = "it was not issued yet", "当时尚未签发"
+        if then.state is LicenseState.ACTIVE:
+            why, why_zh = "it was outside its days of validity", "当时不在有效期内"
+        elif then.state is not None:
+            state_zh = STATE_WORDS[then.state]
+            why, why_zh = f"it was {then.state.lower()}", f"当时处于“{state_zh}”状态"
+        was = f"was not in force at {at} (China time): {why}"
+        was_zh = f"在 {at} 不处于有效状态：{why_zh}"
+    return f"the license {was}; {today}", f"证照{was_zh}；{today_zh}"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -46,6 +47,7 @@ from licenses.presentations.model import (
 )
 from licenses.presentations.showing import agency_of, card_fits, presented
 from licenses.texts import check_text
+from licenses.then import check_past, then_of
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork, check_request_id
@@ -200,12 +202,14 @@ class Presenting:
         *,
         purpose: str,
         principal: Principal,
+        as_of: datetime | None = None,
         who: str = "",
         holder_code: str = "",
         any_purpose: bool = False,
     ) -> tuple[Outcome, SealedRecord]:
-        """What a code opens for this verifier now, and the audit record that tells of it.
+        """What a code opens for this verifier, and the audit record that tells of it.
 
+        `as_of`: whether the license was in force then, if not now (BAD_ARGUMENT of one to come).
         `who` is whose tries are counted, where that is not the calling system; `holder_code` the
         number on the card that was seen, or ""; `any_purpose` where the verifier said none, so
         that none is compared in words. Raises InvalidArgument (BAD_TEXT), ResourceExhausted
@@ -213,11 +217,12 @@ class Presenting:
         answer).
         """
         check_text(purpose, name="purpose")
+        check_past(as_of, self._clock.now())
         digest = code_digest(code)
         at = f"code {digest.hex()}" if digest and holder_code else ""
         with self._guesses.trying(who or principal.system, at):
             told, record = self._verify(
-                digest, purpose, principal, holder_code, any_purpose=any_purpose
+                digest, purpose, principal, holder_code, as_of, any_purpose=any_purpose
             )
             if told.refusal in OPENS_NOTHING:
                 wrong = told.refusal is Refusal.HOLDER_DIFFERS
@@ -230,6 +235,7 @@ class Presenting:
         purpose: str,
         principal: Principal,
         holder_code: str,
+        as_of: datetime | None,
         *,
         any_purpose: bool,
     ) -> tuple[Outcome, SealedRecord]:
@@ -242,6 +248,7 @@ class Presenting:
                 license_ = licenses.license_by_id(work.session, presentation.license_id)
             now = self._clock.now()
             under = presentation.delegation if presentation else ""
+            then = then_of(work.session, license_, as_of, now)
             refusal = refusal_of(
                 presentation,
                 license_,
@@ -251,9 +258,11 @@ class Presenting:
                 now=now,
                 document=document,
                 card_fits=card_fits(work, presentation, license_, holder_code),
+                then=then,
             )
             # The use is taken by one conditional UPDATE: of two at once, one finds none left.
-            if refusal is None and presentation and not store.use(work.session, presentation.id):
+            takes = presentation if refusal in (None, Refusal.NOT_IN_FORCE_THEN) else None
+            if takes is not None and not store.use(work.session, takes.id):
                 refusal = Refusal.CODE_USED_UP
             facts: dict[str, Value] = {"result": refusal.value if refusal else "PASSED"}
             # Every system reads the log, who tried the code too: it tells no more than the answer
@@ -266,6 +275,7 @@ class Presenting:
                 card_seen=bool(holder_code),
                 purpose="" if any_purpose else purpose,
                 agency=agency_of(work, presentation),
+                then=then,
             )
             # Whose license it is was not told, nor whether there is one: the salt that opens it
             # is the holder's. Who verified opens what they asked and were told.

@@ -104,7 +104,9 @@ class VerifyLicenseRequest(_message.Message):
 
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """Whether it was in force then; now if not set. Of a document, or of fields."""
+        """Whether the license was in force then; now if not set. Of a code or a QR code, its own lifetime,
+        binding and uses are of now all the same, and an answer takes a use whether it was or not.
+        """
 
     def __init__(
         self,

@@ -16,16 +16,17 @@ from typing import Final
 
 from licenses.checks import RECEIVER_IN_WORDS, Agency, Check, NotCompared
 from licenses.copies.model import EndorsedCopy, Endorsement
-from licenses.model import License, LicenseState, has_begun, is_expired
+from licenses.model import License, LicenseState, is_expired
 from licenses.presentations.model import (
     IDENTIFIER,
     OPENS_NOTHING,
+    THEN_TOLD,
     Refusal,
-    state_refusal,
+    Then,
     summary_of,
+    summary_then,
 )
 from licenses.texts import same_purpose
-from runtime.clock import CHINA
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.idcodes import citizen_number_problem, credit_code_problem
 
@@ -58,7 +59,6 @@ class Fault(StrEnum):
     COPY_ENDED = "COPY_ENDED"
     COPY_MADE_LATER = "COPY_MADE_LATER"
     NO_MATCH = "NO_MATCH"
-    NOT_IN_FORCE_THEN = "NOT_IN_FORCE_THEN"
 
 
 Reason = Refusal | Fault
@@ -101,15 +101,6 @@ class Verified:
     #: Of a presentation: what its holder said it is for, and that an agent shows it.
     shown_for: str = field(default="", repr=False)
     agency: Agency | None = None
-
-
-def state_then_refusal(license_: License, then: LicenseState | None, at: datetime) -> Reason | None:
-    """Why a license was not in force at a time; `then` is the state it was in."""
-    if then is not LicenseState.ACTIVE:
-        return Fault.NOT_IN_FORCE_THEN
-    if is_expired(license_.valid_to, at) or not has_begun(license_.valid_from, at):
-        return Fault.NOT_IN_FORCE_THEN
-    return None
 
 
 def copy_refusal(
@@ -186,15 +177,14 @@ def conclude(
     license_: License | None,
     *,
     detail: str = "",
-    then: LicenseState | None = None,
+    then: Then | None = None,
     endorsement: Endorsement | None = None,
     fields: Mapping[str, str] | None = None,
     shown: Collection[str] = (),
-    times: tuple[datetime, datetime] | None = None,
 ) -> Verified:
     """The answer of checks in their order, up to the first that failed.
 
-    `shown`: the keys of what was shown. `times`: what was asked about, and now.
+    `shown`: the keys of what was shown. `then`: what was asked about, where that is not now.
     """
     checks, reason, left = [], None, []
     for name, found in steps:
@@ -217,8 +207,8 @@ def conclude(
             reason = found
             break
     summary, summary_zh = _told(reason, license_)
-    if reason is None and times is not None and license_ is not None:
-        summary, summary_zh = _was(license_, *times)
+    if reason in THEN_TOLD and then is not None and license_ is not None:
+        summary, summary_zh = summary_then(license_, then)
     if reason is None:
         summary = "; ".join((summary, *(one.detail for one in left)))
         summary_zh = "；".join((summary_zh, *(one.detail_zh for one in left)))
@@ -229,24 +219,10 @@ def conclude(
         summary_zh=summary_zh,
         checks=tuple(checks),
         license=None if quiet else license_,
-        then=None if quiet else then,
+        then=None if quiet or then is None else then.state,
         endorsement=None if quiet else endorsement,
         fields=fields or {} if reason is None else {},
         identifier=license_.identifier if license_ and IDENTIFIER in shown and not quiet else "",
-    )
-
-
-def _was(license_: License, then: datetime, now: datetime) -> tuple[str, str]:
-    """That a license was in force at a time, and what it is now; in China's time."""
-    at = then.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
-    since = state_refusal(license_, now)
-    today, today_zh = "now: it is in force", "现在：有效"
-    if since is not None:
-        said, said_zh = summary_of(since, license_)
-        today, today_zh = f"now: {said}", f"现在：{said_zh}"
-    return (
-        f"the license was in force at {at} (China time); {today}",
-        f"证照在 {at} 处于有效状态；{today_zh}",
     )
 
 
@@ -309,10 +285,6 @@ _SENTENCES: Final[Mapping[Fault, tuple[str, str]]] = {
     Fault.NO_MATCH: (
         "no license says this: check identifier and fields",
         "没有与所给信息一致的证照：请核对证照标识和字段",
-    ),
-    Fault.NOT_IN_FORCE_THEN: (
-        "the license was not in force at the time asked about",
-        "证照在所询时间不处于有效状态",
     ),
 }
 

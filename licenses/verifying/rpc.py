@@ -16,11 +16,12 @@ from typing import Final
 
 from licenses.presentations.rpc import to_agency, to_receipt, to_verification
 from licenses.presentations.service import Presenting
+from licenses.v1 import licenses_pb2
 from licenses.v1 import verifying_pb2 as pb
 from licenses.verifying.model import Verified, check_card
 from licenses.verifying.service import Verifying
 from licenses.wire import STATES, run_in, time_of, to_time, verdict_of, wrong
-from runtime.errors import FieldViolation, InvalidArgument, PermissionDenied
+from runtime.errors import PermissionDenied
 from runtime.identity import Principal, Role
 from runtime.records import SealedRecord
 from runtime.rpc import Call
@@ -58,17 +59,17 @@ class VerifyingRpc:
                 reason="NOT_FOR_VISITORS",
                 message_zh="字段比对仅供部门使用：请提供亮证码、二维码或文件",
             )
-        if subject in ("code", "qr") and as_of is not None:
-            raise _shown_now()
         if subject == "code":
-            answer = self._code(request, asking)
+            answer = self._code(request, as_of, asking)
         else:
             answer = to_answer(*self._judged(request, subject, as_of, asking))
         if asking.is_visitor and subject != "document":
             answer.ClearField("license_identifier")
         return answer
 
-    def _code(self, request: pb.VerifyLicenseRequest, asking: _Asking) -> pb.VerifyLicenseResponse:
+    def _code(
+        self, request: pb.VerifyLicenseRequest, as_of: datetime | None, asking: _Asking
+    ) -> pb.VerifyLicenseResponse:
         check_card(request.holder_code)
         outcome, record = self._presenting.verify(
             request.code,
@@ -76,6 +77,7 @@ class VerifyingRpc:
             principal=asking.principal,
             who=asking.who,
             holder_code=request.holder_code,
+            as_of=as_of,
             any_purpose=asking.is_visitor and not request.purpose,
         )
         of = to_verification(outcome)
@@ -88,6 +90,9 @@ class VerifyingRpc:
             license_type_display_name=of.license_type_display_name,
             shown_for=of.shown_for,
             agency=of.agency if of.HasField("agency") else None,
+            state_then=STATES[outcome.then]
+            if outcome.then
+            else licenses_pb2.LICENSE_STATE_UNSPECIFIED,
             receipt=to_receipt(record.leaf, record.asked_salt),
         )
 
@@ -103,6 +108,7 @@ class VerifyingRpc:
                 request.qr,
                 purpose=asking.purpose,
                 holder_code=request.holder_code,
+                as_of=as_of,
                 principal=asking.principal,
                 who=asking.who,
                 any_purpose=asking.is_visitor and not request.purpose,
@@ -125,17 +131,6 @@ class VerifyingRpc:
                 principal=asking.principal,
             )
         raise wrong("subject", "give a code, a qr, a document or a match")
-
-
-def _shown_now() -> InvalidArgument:
-    told = "a code or a QR code is shown now, and says nothing of another time"
-    return InvalidArgument(
-        f"as_of: {told}: leave it out, or verify the license's file, or its identifier with fields",
-        reason="BAD_ARGUMENT",
-        message_zh="as_of：亮证码和二维码只能核验当前状态；请勿填写，或改用证照文件、"
-        "证照标识及字段核验所询时间的状态",
-        violations=[FieldViolation("as_of", told)],
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

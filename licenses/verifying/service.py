@@ -1,9 +1,9 @@
 """Verifying a license (核验) however it comes.
 
 1. A code is `presentations.service`'s. A QR code is verified as it would be offline, and then as
-   the presentation it stands for is, by the live state: it says what was chosen and no more. A file
-   is verified by its seal, by being *the* file that was issued, and by the live state. An
-   identifier with fields is compared.
+   the presentation it stands for is, by the license's state now or at a time asked about: it says
+   what was chosen and no more. A file is verified by its seal, by being *the* file that was issued,
+   and by that state. An identifier with fields is compared.
 2. That a seal is good says who sealed a file, and not that they may issue what it says: whoever has
    a seal on this node can seal a face of their own making. So an original has to have the digest
    that stands in its license's row, an endorsed copy has to be in the table of copies, and of a
@@ -41,13 +41,13 @@ from licenses.presentations.model import (
     Refusal,
     purpose_step,
     shown_refusal,
-    state_refusal,
 )
 from licenses.presentations.showing import agency_of, license_of_code
 from licenses.presenting_keys import PresentingKeys
 from licenses.sharing.model import identifier_in
 from licenses.statuslist.service import StatusLists
 from licenses.texts import check_text
+from licenses.then import check_past
 from licenses.tokens import TokenError
 from licenses.verifying.files import Seen, is_the_same, seen, without_binding
 from licenses.verifying.model import (
@@ -65,7 +65,7 @@ from licenses.verifying.model import (
     copy_refusal,
     receiver_step,
 )
-from licenses.verifying.steps import check_past, holder_step, state_step
+from licenses.verifying.steps import holder_step, state_step
 from licenses.wallets.issued import IssuedCredentials
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
@@ -104,10 +104,11 @@ class Verifying:
         purpose: str,
         holder_code: str,
         principal: Principal,
+        as_of: datetime | None = None,
         who: str = "",
         any_purpose: bool = False,
     ) -> tuple[Verified, SealedRecord]:
-        """Verify a QR code, by the live state.
+        """Verify a QR code, by the live state, or by the license's state at a time.
 
         `holder_code` is the number on the card that was seen, or "". `who`: whose tries are
         counted, where that is not the calling system; `any_purpose` where the verifier said none,
@@ -116,11 +117,12 @@ class Verifying:
         """
         check_text(purpose, name="purpose")
         check_card(holder_code)
+        check_past(as_of, self._clock.now())
         code, fault = self._read_qr(text)
         at = code.presentation_id if code and holder_code else ""
         with self._guesses.trying(who or principal.system, at):
             found, record = self._qr(
-                code, fault, purpose, holder_code, principal, any_purpose=any_purpose
+                code, fault, purpose, holder_code, principal, as_of, any_purpose=any_purpose
             )
             self._count(found, who or principal.system, at)
         return found, record
@@ -132,13 +134,14 @@ class Verifying:
         purpose: str,
         holder_code: str,
         principal: Principal,
+        as_of: datetime | None,
         *,
         any_purpose: bool,
     ) -> tuple[Verified, SealedRecord]:
         # The slow hash, before any lock is held.
         holder = holder_step(code, holder_code)
         now = self._clock.now()
-        presentation = license_ = None
+        presentation = license_ = then = None
         with self._database.unit_of_work() as work:
             steps: Steps = [("code_genuine", fault)]
             if code is not None:
@@ -149,12 +152,13 @@ class Verifying:
                 )
                 steps.append(("holder", holder))
             if license_ is not None:
-                steps.append(("license_state", state_refusal(license_, now)))
+                then, judged = state_step(work.session, license_, as_of, now)
+                steps.append(("license_state", judged))
             fields = code.fields if code else {}
             words = None if any_purpose or not presentation else purpose_step(presentation, purpose)
             if words is not None:
                 steps.append(("purpose_words", words))
-            found = conclude(steps, license_, fields=fields, shown=fields)
+            found = conclude(steps, license_, then=then, fields=fields, shown=fields)
             if found.reason is None and presentation is not None:
                 found = replace(
                     found,
@@ -226,7 +230,7 @@ class Verifying:
                     steps += [("endorsement", ended), ("receiver", receiver)]
             found = conclude(
                 steps, license_, detail=problem, then=then, endorsement=said.endorsement,
-                shown=said.said, times=(as_of, now) if as_of else None,
+                shown=said.said,
             )  # fmt: skip
             under = copy.delegation if copy else ""
             record = self._record(
@@ -282,10 +286,7 @@ class Verifying:
             if license_ is not None and all(same):
                 then, judged = state_step(work.session, license_, as_of, now)
                 steps.append(("license_state", judged))
-            found = conclude(
-                steps, license_, then=then, shown=(IDENTIFIER,),
-                times=(as_of, now) if as_of else None,
-            )  # fmt: skip
+            found = conclude(steps, license_, then=then, shown=(IDENTIFIER,))
             record = self._record(
                 work, Subject.FIELDS, found, license_, purpose, principal, shown=tuple(fields)
             )

@@ -5,35 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 
 from licenses.checks import BOUND_TO_NOBODY, CARD_NOT_SEEN
-from licenses.model import License, LicenseState
+from licenses.model import License
 from licenses.offline.model import OfflineCode, is_holders
-from licenses.presentations.model import Refusal, state_refusal
-from licenses.states import store as states
+from licenses.presentations.model import Refusal, Then, state_refusal, then_refusal
 from licenses.store import Reads
-from licenses.verifying.model import Reason, Step, state_then_refusal
-from runtime.errors import FieldViolation, InvalidArgument
-
-
-def check_past(as_of: datetime | None, now: datetime) -> None:
-    """Raises InvalidArgument, BAD_ARGUMENT, where a time is in the future."""
-    if as_of is not None and as_of > now:
-        raise InvalidArgument(
-            "as_of must not be in the future",
-            reason="BAD_ARGUMENT",
-            message_zh="as_of 不能晚于当前时间",
-            violations=[FieldViolation("as_of", "in the future")],
-        )
+from licenses.then import then_of
+from licenses.verifying.model import Reason, Step
 
 
 def state_step(
     session: Reads, license_: License, as_of: datetime | None, now: datetime
-) -> tuple[LicenseState | None, Reason | None]:
-    """The state at a time that is asked about, and why the license is or was not in force."""
-    if as_of is None:
-        return None, state_refusal(license_, now)
-    known = states.state_at(session, license_.id, as_of)
-    then = known[0] if known else None
-    return then, state_then_refusal(license_, then, as_of)
+) -> tuple[Then | None, Reason | None]:
+    """What is known of a time that is asked about, and why the license is or was not in force."""
+    then = then_of(session, license_, as_of, now)
+    return then, then_refusal(license_, then) if then else state_refusal(license_, now)
 
 
 def holder_step(code: OfflineCode | None, holder_code: str) -> Step:

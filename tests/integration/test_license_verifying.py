@@ -131,10 +131,40 @@ async def test_the_state_at_a_time_is_told(node: LicenseNode) -> None:
     assert await told(node, document=data) == "LICENSE_REVOKED"
     ahead = node.clock.now() + timedelta(hours=1)
     assert (await refused(verified(node, document=data, as_of=ahead))).reason == "BAD_ARGUMENT"
-    code = (await present(node, (await issue(node)).name)).code
-    error = await refused(verified(node, code=code, as_of=ahead))
-    assert error.reason == "BAD_ARGUMENT"
-    assert "verify the license's file" in error.message  # what to do instead
+
+
+async def test_a_code_tells_the_state_at_a_time_and_is_itself_good_now_or_never(
+    node: LicenseNode,
+) -> None:
+    license_ = await issue(node)
+    issued = node.clock.now() + timedelta(minutes=1)
+    node.clock.advance(timedelta(minutes=10))
+    codes = [(await present(node, license_.name, max_uses=uses)).code for uses in (2, 9)]
+    qr = (await shown(node, license_.name)).text
+    await change(node, "Suspend", license_.name)
+    subjects = ({"code": codes[0]}, {"qr": qr, "holder_code": HOLDER})
+    for subject in subjects:
+        assert await told(node, **subject) == "LICENSE_SUSPENDED"
+        answer = await verified(node, as_of=issued, **subject)
+        assert answer.verdict.indication == seal_pb2.INDICATION_PASSED
+        assert "was in force at" in answer.verdict.summary
+        assert "now: the license is suspended" in answer.verdict.summary
+        assert answer.fields["CZZT"] == "赵示例"
+        assert answer.state == licenses_pb2.LICENSE_STATE_SUSPENDED
+        assert answer.state_then == licenses_pb2.LICENSE_STATE_ACTIVE
+        before = await verified(node, as_of=issued - timedelta(hours=1), **subject)
+        assert before.verdict.sub_indication == "NOT_IN_FORCE_THEN"
+        assert "it was not issued yet" in before.verdict.summary
+        assert not before.fields
+        ahead = node.clock.now() + timedelta(hours=1)
+        assert (await refused(verified(node, as_of=ahead, **subject))).reason == "BAD_ARGUMENT"
+    # Whether it was or not, the answer took a use; and a code that is over says nothing.
+    assert await told(node, code=codes[0], as_of=issued) == "CODE_USED_UP"
+    node.clock.advance(timedelta(days=1))
+    for subject in ({"code": codes[1]}, subjects[1]):
+        late = await verified(node, as_of=issued, **subject)
+        assert late.verdict.sub_indication == "CODE_EXPIRED"
+        assert late.state_then == licenses_pb2.LICENSE_STATE_UNSPECIFIED
 
 
 async def test_an_identifier_with_fields_matches_or_not(node: LicenseNode) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,7 @@ import typer
 
 from licenses.v1 import licenses_pb2
 from licenses.v1 import verifying_pb2 as pb
-from runtime.errors import DomainError, InvalidArgument
+from runtime.errors import DomainError
 from runtime.status import from_rpc_error
 from tongban.client import Client, new_request_id, plain, repeatable
 from tongban.commands.license_checked import (
@@ -27,7 +26,7 @@ from tongban.commands.license_checked import (
     print_one,
     sheet_of,
 )
-from tongban.commands.license_shown import HolderCode, Name, RequestId
+from tongban.commands.license_shown import AsOf, HolderCode, Name, RequestId, time_asked
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -48,16 +47,13 @@ app = typer.Typer()
 _GREATEST = 16 * 1024 * 1024
 _AT_ONCE = 4
 _PATIENCE = 60
-_AsOf = Annotated[
-    str, typer.Option(help="Whether it was in force then: 2026-11-21T12:00:00+08:00; now if empty.")
-]
 
 
 @app.command("check")
 def check(
     path: Annotated[Path, typer.Argument(help="A file (OFD, PDF, SD-JWT, copy), or a folder.")],
     purpose: Annotated[str, typer.Option(help="What you need it for.")],
-    as_of: _AsOf = "",
+    as_of: AsOf = "",
     report: Annotated[Path | None, typer.Option(help="CSV of what came of each file.")] = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
@@ -69,7 +65,7 @@ def check(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         files = list(files_of(path))
-        then = _time(as_of)
+        then = time_asked(as_of)
 
         def one(file: Path) -> dict[str, Any]:
             request = pb.VerifyLicenseRequest(
@@ -120,7 +116,7 @@ def match(
             help="KEY whose value is asked for, so that no shell keeps it; several times."
         ),
     ] = None,
-    as_of: _AsOf = "",
+    as_of: AsOf = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -136,7 +132,7 @@ def match(
             ),
             purpose=purpose,
         )
-        then = _time(as_of)
+        then = time_asked(as_of)
         if then is not None:
             request.as_of.FromDatetime(then)
         answer = client.verifying.VerifyLicense(request, timeout=client.timeout)
@@ -257,22 +253,6 @@ def withdraw(
             print_json(plain(ended.copy))
         else:
             out.print(say(f"Withdrew {ended.copy.name}", f"已作废 {ended.copy.name}"))
-
-
-def _time(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise InvalidArgument(
-            "--as-of is a time with its zone, such as 2026-11-21T12:00:00+08:00",
-            reason="BAD_TIME",
-            message_zh="--as-of 应为带时区的时间，如 2026-11-21T12:00:00+08:00",
-        )
-    return found
 
 
 def _patiently(call: Callable[[], pb.VerifyLicenseResponse]) -> pb.VerifyLicenseResponse:

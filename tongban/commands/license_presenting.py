@@ -14,7 +14,7 @@ from licenses.v1 import presentations_pb2 as presentations
 from licenses.v1 import verifying_pb2 as verifying
 from seal.v1 import seal_pb2
 from tongban.client import Client, new_request_id, plain
-from tongban.commands.license_shown import HolderCode, Name, text_of_code
+from tongban.commands.license_shown import AsOf, HolderCode, Name, text_of_code, time_asked
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -100,16 +100,22 @@ def verify(
             help="Number on the card you saw; best by variable. Compared with who presented.",
         ),
     ] = "",
+    as_of: AsOf = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
     """Verify a presented code, by the live state. Exit code 1 FAILED, 6 INDETERMINATE.
 
+    With --as-of by the license's state then; the code itself has to be good now.
+
     Example: tongban license verify 7ZK4-… --purpose 办理社会保险
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         request = verifying.VerifyLicenseRequest(purpose=purpose, holder_code=holder_code)
+        then = time_asked(as_of)
+        if then is not None:
+            request.as_of.FromDatetime(then)
         text = text_of_code(code)
         # What is printed on a license is no code of its holder's: the answer says so.
         if text.startswith((PREFIX, f"{ROOT}.")):

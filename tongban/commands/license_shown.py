@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,9 @@ HolderCode = Annotated[
     ),
 ]
 Name = Annotated[str, typer.Argument(help="Name of the license.")]
+AsOf = Annotated[
+    str, typer.Option(help="Whether it was in force then: 2026-11-21T12:00:00+08:00; now if empty.")
+]
 Reason = Annotated[str, typer.Option(help="Why; nothing personal.")]
 Field = Annotated[list[str] | None, typer.Option(help="KZ_FIELD=value; several times.")]
 Picture = Annotated[
@@ -48,6 +52,23 @@ def text_of_code(given: str) -> str:
     if len(given) > _NAME or given.startswith(PREFIX) or not Path(given).is_file():
         return given
     return read_file(Path(given), greatest=65_536).decode("utf-8", "replace").strip()
+
+
+def time_asked(text: str) -> datetime | None:
+    """What --as-of says. Raises InvalidArgument, BAD_TIME."""
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise InvalidArgument(
+            "--as-of is a time with its zone, such as 2026-11-21T12:00:00+08:00",
+            reason="BAD_TIME",
+            message_zh="--as-of 应为带时区的时间，如 2026-11-21T12:00:00+08:00",
+        )
+    return found
 
 
 def state_word(state: pb.LicenseState.ValueType) -> str:
