@@ -1,8 +1,9 @@
 """Scans of paper licenses: PNG, JPEG or PDF that a reader opens whole.
 
 They are attached as they came. Each is looked at before, so that none is sealed that nobody can
-open, or that keeps whoever opens it busy: a picture is decoded to its end, of a PDF the pages are
-counted and measured. One is looked at at a time: a large picture takes a hundred megabytes.
+open, that keeps whoever opens it busy, that shows nothing or does something: a picture is decoded
+to its end, of a PDF the pages are counted and measured, and what it holds is judged
+(`licenses.scan_pdfs`). One is looked at at a time: a large picture takes a hundred megabytes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any, Final
 
 import pypdfium2
 
+from licenses.pages.photographs import shows_nothing
 from licenses.pages.pictures import decoded
+from licenses.scan_pdfs import blank_problem, content_problem
 from runtime.errors import InvalidArgument
 from runtime.pdfium import PDFIUM
 
@@ -32,18 +35,19 @@ def scan_problem(scan: bytes) -> str:
     if len(scan) > SCAN_LIMIT:
         return f"more than {SCAN_LIMIT // 1024} KiB"
     if scan.startswith(_PDF):
-        return _pdf_problem(scan)
+        return _shape_problem(scan) or content_problem(scan) or blank_problem(scan, SCAN_PIXELS)
     try:
         with _turn:
             decoded(scan, "scan", SCAN_PIXELS)
+            blank = shows_nothing(scan)
     except InvalidArgument as error:
         if error.reason == "IMAGE_UNKNOWN":
             return "neither a PDF nor a PNG or JPEG picture"
         return error.message.removeprefix("scan: ")
-    return ""
+    return "the picture shows nothing: it is of one colour or transparent" if blank else ""
 
 
-def _pdf_problem(scan: bytes) -> str:
+def _shape_problem(scan: bytes) -> str:
     with PDFIUM:
         try:
             pdf = _open_pdf(scan)

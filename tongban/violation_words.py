@@ -14,6 +14,18 @@ _TAKEN: Final = (
     "Taiwan, and the 18 characters of foreigners' permanent residence cards; no passport, travel "
     "permit or card of 15 characters"
 )
+# What a PDF that is sent as a scan may not hold.
+_HELD: Final = (
+    ("a script (JavaScript)", "脚本（JavaScript）"),
+    ("the starting of a program (Launch)", "启动程序的动作（Launch）"),
+    ("attached files", "附件"),
+    ("a form", "表单"),
+    ("sound, film or 3D", "音频、视频或三维内容"),
+    ("an action on opening, turning or leaving", "打开、翻页或关闭时触发的动作"),
+    ("links, notes or stamps over its pages", "页面上的链接、批注或图章"),
+    ("layers", "图层"),
+    ("what is kept in another file", "存于其他文件中的内容"),
+)
 # A description, as a pattern, and its Chinese, with the pattern's groups in it.
 _WORDS: Final = (
     (r"required", "必填"),
@@ -85,6 +97,15 @@ _WORDS: Final = (
     (r"a page of the PDF cannot be read: save it again", "PDF 有一页无法读取，请重新保存"),
     (r"a page of the PDF is larger than two metres, or has no size",
      "PDF 有一页超过两米，或没有尺寸"),
+    (r"the PDF is encrypted: save it again, without a password", "PDF 已加密，请不设密码重新保存"),
+    (r"the PDF cannot be looked through: print its pages to a new PDF",
+     "PDF 的内容无法逐项检查，请将其页面重新打印为 PDF"),
+    (r"the PDF shows nothing: all its pages are blank", "PDF 没有内容：各页均为空白"),
+    (r"the picture shows nothing: it is of one colour or transparent",
+     "图片没有内容（单一颜色或透明）"),
+    *((rf"the PDF holds {re.escape(english)}: print its pages to a new PDF",
+       f"PDF 含有{chinese}，请将其页面重新打印为 PDF")
+      for english, chinese in _HELD),
     (r"no glyph for (.*)", r"字库中没有字形：\1"),
     (r"the holder's citizen number says another day of birth \(digits 7 to 14\)",
      "与持证人公民身份号码中的出生日期（第 7 至 14 位）不一致"),

@@ -28,6 +28,8 @@ _FEW_COLOURS: Final = 64
 _LEAST_CONTRAST: Final = 24
 #: Share of the dots that may be anything.
 _SPECKS: Final = 0.01
+#: Of a sheet of paper, on which one line of text is less than a hundredth.
+_DUST: Final = 0.00005
 _ORIENTATION: Final = 0x0112
 #: By what a camera says of how it was held (Exif 2.3, 4.6.4 A).
 _TURNS: Final = {
@@ -65,7 +67,7 @@ def prepared(data: bytes, box: Box, field: str) -> bytes:
             f"图片为 {image.width}×{image.height} 像素，而证照上的位置为"
             f" {width:g}×{height:g} 毫米，请裁剪为相应比例",
         )
-    if _contrast(image) < _LEAST_CONTRAST:
+    if _contrast(image, _SPECKS) < _LEAST_CONTRAST:
         raise _refused(
             field,
             "IMAGE_EMPTY",
@@ -82,6 +84,17 @@ def upright_size(data: bytes, size: tuple[int, int]) -> tuple[int, int]:
     return (size[1], size[0]) if lies else size
 
 
+def shows_nothing(data: bytes) -> bool:
+    """Whether a picture that can be decoded is of one colour, or transparent."""
+    with Pillow.open(BytesIO(data), formats=("PNG", "JPEG")) as opened:
+        return is_blank(_on_white(opened))
+
+
+def is_blank(sheet: Any) -> bool:
+    """Whether a sheet, as Pillow has it, shows no more than dust."""
+    return _contrast(sheet, _DUST) < _LEAST_CONTRAST
+
+
 def _upright(image: Any) -> Any:
     """Turned as its camera says."""
     turn = _turn(image)
@@ -96,10 +109,10 @@ def _turn(image: Any) -> Pillow.Transpose | None:
         return None
 
 
-def _contrast(image: Any) -> int:
-    """Between the shades that all but _SPECKS of a picture lie between."""
+def _contrast(image: Any, share: float) -> int:
+    """Between the shades that all dots of a picture lie between, but that share at either end."""
     shades = image.convert("L").histogram()
-    specks = _SPECKS * sum(shades)
+    specks = share * sum(shades)
 
     def bound(order: Iterable[int]) -> int:
         seen = 0
