@@ -88,7 +88,7 @@ def session_key(der: bytes) -> ec.EllipticCurvePublicKey:
         raise InvalidArgument(
             "public_key must be a P-256 key (SubjectPublicKeyInfo, DER)",
             reason="BAD_SESSION_KEY",
-            message_zh="public_key 应为 P-256 公钥（SubjectPublicKeyInfo，DER）",
+            message_zh="public_key 应为 P-256 公钥，DER 编码",
         )
     return key
 

@@ -160,5 +160,5 @@ def not_a_person() -> FailedPrecondition:
     return FailedPrecondition(
         "a system does not sign in or out: revoke its certificate with `tongban identity revoke`",
         reason="NOT_A_PERSON",
-        message_zh="系统不登录也不退出：请用 tongban identity revoke 吊销其证书",
+        message_zh="系统不登录也不退出：请吊销其证书（tongban identity revoke）",
     )

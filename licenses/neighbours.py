@@ -163,7 +163,7 @@ class NodeNeighbours:
                 if wanted or not usable
                 else "the department has several seals in force: name the one to use in `seal`",
                 reason="SEAL_NOT_USABLE",
-                message_zh="本部门没有可用于此类证照的有效印章：请查看 ListSeals，或申请制章、授权"
+                message_zh="本部门没有可用于此类证照的有效印章：请查看印章列表，或申请制章、授权"
                 if wanted or not usable
                 else "本部门有多枚有效印章：请在 seal 中指明",
             )

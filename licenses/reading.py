@@ -88,7 +88,7 @@ class Reading:
             raise InvalidArgument(
                 "order_by is name, issue_time or issue_time desc",
                 reason="BAD_ORDER",
-                message_zh="order_by 应为 name、issue_time 或 issue_time desc",
+                message_zh="order_by（排序）应为 name、issue_time 或 issue_time desc",
             )
         order, _, last = last_of(token).rpartition("|")
         if token and order != order_by:

@@ -126,7 +126,9 @@ class Authority:
                 "指向创建证书机构时的口令文件，或恢复该文件",
             ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise FailedPrecondition("the authority's key is not an EC key")
+            raise FailedPrecondition(
+                "the authority's key is not an EC key", message_zh="证书机构的密钥不是椭圆曲线密钥"
+            )
         return cls(folder, certificate, key)
 
     def issue(

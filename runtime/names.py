@@ -95,7 +95,11 @@ def department_of(name: str) -> str:
     head, _, rest = name.partition("/")
     department = rest.partition("/")[0]
     if head != "departments" or not ID.fullmatch(department):
-        raise InvalidArgument("not a name below a department", reason="MALFORMED_NAME")
+        raise InvalidArgument(
+            "not a name below a department",
+            reason="MALFORMED_NAME",
+            message_zh="不是某部门之下的名称",
+        )
     return f"departments/{department}"
 
 

@@ -73,7 +73,9 @@ def check_name(name: str) -> str:
     """`name` if it may name an object. Raises InvalidArgument, BAD_OBJECT_NAME."""
     parts = name.split("/")
     if len(name) > 512 or not all(_PART.fullmatch(p) and p.strip(".") for p in parts):
-        raise InvalidArgument("not a name of an object", reason="BAD_OBJECT_NAME")
+        raise InvalidArgument(
+            "not a name of an object", reason="BAD_OBJECT_NAME", message_zh="不是对象名称"
+        )
     return name
 
 
@@ -329,6 +331,7 @@ def open_store(
     raise InvalidArgument(
         "an object store is file:///folder, s3+http://host/bucket or s3+https://host/bucket",
         reason="BAD_OBJECT_STORE",
+        message_zh="对象存储应写作 file:///目录、s3+http://主机/桶 或 s3+https://主机/桶",
     )
 
 

@@ -96,7 +96,11 @@ def retained(objects: ObjectStore, clock: Clock = SYSTEM) -> RetainedStore:
     if isinstance(objects, S3Store):
         bucket = f"{objects.bucket}-{ARCHIVE}"
         return RetainedBucket(objects.client, bucket, objects.prefix)
-    raise InvalidArgument("not a store that can retain", reason="BAD_OBJECT_STORE")
+    raise InvalidArgument(
+        "not a store that can retain",
+        reason="BAD_OBJECT_STORE",
+        message_zh="该对象存储不能设置保留期",
+    )
 
 
 class RetainedFolder:

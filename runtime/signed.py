@@ -74,7 +74,9 @@ class RequestSigner:
     def __init__(self, credentials: Credentials) -> None:
         key = serialization.load_pem_private_key(credentials.key, None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise FailedPrecondition("the system's key is not an EC key")
+            raise FailedPrecondition(
+                "the system's key is not an EC key", message_zh="系统的密钥不是椭圆曲线密钥"
+            )
         self._key = key
         self.certificate = credentials.certificate
 

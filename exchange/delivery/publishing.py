@@ -87,7 +87,10 @@ class Upload:
     def finish(self) -> Batch:
         """The checked batch. Raises InvalidArgument, ROWS_REJECTED."""
         if self._intake is None:  # the answer was there when it began, and answers stay
-            raise FailedPrecondition("the first answer to this request is gone")
+            raise FailedPrecondition(
+                "the first answer to this request is gone",
+                message_zh="该请求的首次应答已不存在：请换用新的 request_id",
+            )
         return self._intake.finish(self.digest())
 
 

@@ -171,7 +171,9 @@ def approve(
     )
     refuse(faults, "GRANT_INVALID")
     if end_time is None:  # told above; the type checker does not know
-        raise InvalidArgument("end_time is required", reason="GRANT_INVALID")
+        raise InvalidArgument(
+            "end_time is required", reason="GRANT_INVALID", message_zh="必须填写截止日期"
+        )
     terms = Terms(
         items=tuple(items),
         operations=tuple(operations) or request.operations,

@@ -324,7 +324,9 @@ class GrantServicer:
         """The signed terms of a grant."""
         grant = service.grant_version(self._database, call.principal, request.name, request.version)
         if self._key is None:
-            raise FailedPrecondition("this process has no log key")
+            raise FailedPrecondition(
+                "this process has no log key", message_zh="本进程没有日志密钥，不能签署授权条款"
+            )
         note = contract_note(
             grant, origin=self._key.origin, key_id=self._key.key_id, sign=self._key.sign
         )

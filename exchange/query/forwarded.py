@@ -32,7 +32,11 @@ def unbounded() -> None:
 
 def caller_gone() -> Aborted:
     """What is on record of a question whose caller did not wait for the source's answer."""
-    return Aborted("the caller did not wait for the source's answer", reason="CALLER_GONE")
+    return Aborted(
+        "the caller did not wait for the source's answer",
+        reason="CALLER_GONE",
+        message_zh="调用方未等到数源部门应答即已断开",
+    )
 
 
 def check_held(*, forwarded: bool) -> None:

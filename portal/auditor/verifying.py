@@ -20,6 +20,7 @@ from exchange.audit.note import NoteError, Verifier, open_checkpoint
 from exchange.audit.verify import verify_inclusion
 from portal.auditor.log import Log, Record
 from portal.auditor.working import Work
+from portal.plain import plain_words
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError, InvalidArgument
 
@@ -99,8 +100,7 @@ async def _verify_one(log: Log, index: int, key: str) -> Verified:
         record = await log.record(index)
         proof = await log.proof(index)
     except DomainError as error:
-        refused = (error.message, error.message_zh or error.message)
-        return Verified(index=index, record=None, checks=(), refused=refused)
+        return Verified(index=index, record=None, checks=(), refused=plain_words(error))
     answer = await asyncio.to_thread(verify_inclusion, proof, record.leaf, key)
     return Verified(index=index, record=record, checks=answer.checks)
 

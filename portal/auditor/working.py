@@ -19,6 +19,7 @@ import grpc
 import structlog
 from starlette.requests import Request
 
+from portal.plain import plain_words
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError, Unauthenticated, Unavailable
 
@@ -110,7 +111,7 @@ class Works:
             except Unavailable:
                 break
             except DomainError as error:
-                work.end("REFUSED", error.message, error.message_zh or error.message)
+                work.end("REFUSED", *plain_words(error))
             except (asyncio.CancelledError, grpc.aio.UsageError):
                 continue  # its connection was closed, as those are that no page uses for a while
             except Exception:  # noqa: BLE001  # nobody awaits the task: its page tells

@@ -20,6 +20,7 @@ from exchange.v1 import catalog_pb2, spatial_pb2
 from portal.office.asking import GREATEST, Asking
 from portal.office.showing import READERS, asking, show
 from portal.pages import after
+from portal.plain import plain_words
 from portal.sessions.keeping import Person
 from runtime.errors import InvalidArgument, PermissionDenied
 
@@ -75,7 +76,7 @@ async def shown(request: Request, person: Person) -> Response:
             drawn = await _outlines(ask, chosen, after(request))
             titles = resources if chosen in resources else dict(await ask.titles([chosen]))
         except (InvalidArgument, PermissionDenied) as error:
-            refused = error
+            refused = plain_words(error)
     return await show(
         request,
         ask,
