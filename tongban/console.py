@@ -41,6 +41,7 @@ from rich.text import Text, TextType
 from runtime import errors
 from seal.judging.plainly import china_time, plain, visible
 from tongban.files import problem
+from tongban.violation_words import chinese_violation
 
 if TYPE_CHECKING:  # the verifier's command speaks like the others, and has no gRPC
     from google.protobuf.timestamp_pb2 import Timestamp
@@ -382,8 +383,8 @@ def _tell(error: errors.DomainError, as_json: bool) -> None:
         told = Text.assemble((error.reason, "bold red"), " ", why)
         err.print(told)
         for violation in error.violations[:20]:
-            line = f"  {violation.field}: {violation.description}"
-            err.print(_one_line(line), markup=False)
+            line = f"{violation.field}: {violation.description}"
+            err.print(_one_line(f"  {say(line, chinese_violation(line))}"), markup=False)
         if len(error.violations) > 20:
             err.print(say(f"  … and {len(error.violations) - 20} more", "  ……"))
     raise typer.Exit(code)

@@ -14,6 +14,7 @@ import typer
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 
+from runtime.errors import FieldViolation, InvalidArgument
 from tongban import console
 
 NAME = "departments/human-resources/licenses/0123456789abcdef01234567"
@@ -152,3 +153,11 @@ def test_a_full_disk_is_told_where_the_write_names_no_file(screen):
         file.write(b"x")
     assert ended.value.exit_code == 5
     assert screen.getvalue().startswith("STORAGE_FULL ")
+
+
+def test_a_violation_is_told_in_the_readers_language(screen, monkeypatch):
+    monkeypatch.setenv("TONGBAN_LANG", "zh")
+    wrong = [FieldViolation("items[3].code", "is listed already")]
+    with pytest.raises(typer.Exit), console.outcomes():
+        raise InvalidArgument("correct the fields", message_zh="请更正所列字段", violations=wrong)
+    assert screen.getvalue().splitlines()[1] == "  items[3].code: 重复"

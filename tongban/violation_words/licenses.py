@@ -1,8 +1,4 @@
-"""What is wrong with a field of a license, in Chinese.
-
-On the wire a violation's description is English. Whoever reads Chinese gets it in these words; one
-that is not among them stays as it is.
-"""
+"""What is wrong with a field of a license or of its type, in Chinese."""
 
 from __future__ import annotations
 
@@ -26,8 +22,8 @@ _HELD: Final = (
     ("layers", "图层"),
     ("what is kept in another file", "存于其他文件中的内容"),
 )
-# A description, as a pattern, and its Chinese, with the pattern's groups in it.
-_WORDS: Final = (
+#: A description, as a pattern, and its Chinese, with the pattern's groups in it.
+WORDS: Final = (
     (r"required", "必填"),
     (r"longer than (\d+) characters", r"超过 \1 个字符"),
     (r"together longer than (\d+) characters", r"合计超过 \1 个字符"),
@@ -136,19 +132,67 @@ _WORDS: Final = (
      r"与 \1 所列不一致，每项应出现一次"),
     (r"there is one holder: (.+)", r"持证人只有一名，应为：\1"),
     (r"there are (\d+) holders: not (.+)", r"持证人有 \1 名，不应为：\2"),
+    (r"stands on another license in force", "已用于另一有效证照"),
+    (r"has one in force", "已持有一件有效的此类证照"),
+    (r"empty or too long", "为空或过长"),
+    (r"none, or too many", "未填写或过多"),
+    (r"none, too many, or unknown", "未填写、过多或无法识别"),
+    (r"has a code that is no field of the form", "含有表单中没有的字段代码"),
+    (r"is no field of the form", "不是表单中的字段"),
+    (r"are not what (.+) compares with", r"不能与 \1 比较"),
+    (r"must be a license_type with a key, or a resource with an item",
+     "应为带 key 的 license_type，或带 item 的 resource"),
+    (r"the seal would cover (.+)", r"印章会遮挡 \1"),
+    (r"lies over (.+)", r"与 \1 重叠"),
+    (r"does not stand out from the paper there", "与该处底色难以分辨"),
+    (r"does not stand out from its `back`", "与其底色（`back`）难以分辨"),
+    (r"line (\d+): (.+)", r"第 \1 行：\2"),
+    (r"the template has no such field", "模板中没有此字段"),
+    (r"this field is required", "此字段必填"),
+    (r"this field must be (.+)", r"此字段应为 \1"),
+    (r"no such field", "没有此字段"),
+    (r"empty", "为空"),
+    (r"no identifier", "不是证照标识"),
+    (r"not such a number", "不是有效的号码"),
+    (r"not such an address", "不是有效的地址"),
+    (r"not such a text", "不是有效的文本"),
+    (r"reaches over the edge of (.+)", r"超出 \1 的边缘"),
+    (r"of the new holder", "须为新的持证人"),
+    (r"of another holder", "属于另一持证人"),
+    (r"the holder's own", "是持证人自己的"),
+    (r"after today, and after the first day so far", "应晚于今天，且晚于原起始日期"),
+    (r"a transfer keeps the last day", "转移时截止日期不变"),
+    (r"before the first day of the license that is renewed", "早于被延续证照的起始日期"),
+    (r"the last day must be later than before", "截止日期应晚于原截止日期"),
+    (r"neither today nor the day after the end", "应为今天或原截止日期的次日"),
+    (r"holds what looks like a person's number", "疑似含有个人证件号码"),
+    (r"names the holder", "含有持证人的名称"),
+    (r"the template requires it", "模板要求有此字段"),
+    (r"the template requires it, and the type does not", "模板要求必填，而类型未要求"),
+    (r"a picture that the page does not show", "版面未显示该图片"),
+    (r"sheet (.+) has no field for the license's identifier \(ZZBS\)",
+     r"第 \1 页没有证照标识（ZZBS）字段"),
+    (r"no field or table has the holder \(CZZT or holders\)",
+     "没有显示持证主体（CZZT 或 holders）的字段或表格"),
+    (r"no value of this type", "不是该类型的值"),
+    (r"must be a date field of this type, or a date column", "应为该类型的日期字段或日期列"),
+    (r"must be less than the term of (\d+) days", r"应少于 \1 天的有效期限"),
+    (r"must be holder", "应为 holder"),
+    (r"a field stands there twice", "有字段重复"),
+    (r"only of a date", "仅用于日期"),
+    (r"only of a text", "仅用于文本"),
+    (r"a code of this field's list", "应为该字段代码表中的代码"),
+    (r"each a field of this type, of one value", "每项应为该类型的单值字段"),
+    (r"of a date, and another date here", "须为日期字段，且为另一个日期"),
+    (r"of a text, and a column of a table", "须为文本字段，且为表格的一列"),
+    (r"no age and no holder", "不得同时要求年龄和持证人"),
+    (r"must be holder\.birth or holder\.sex; of several holders holder\.1\.birth and so on",
+     "应为 holder.birth 或 holder.sex；多名持证人时为 holder.1.birth 等"),
+    (r"the day of birth is a date", "出生日期应为日期字段"),
+    (r"a sex is one of a list with the codes 1 and 2 \(GB/T 2261\.1\)",
+     "性别应为含代码 1 和 2 的代码表（GB/T 2261.1）"),
+    (r"too many repetitions: bound them, as in \{1,20\}", "重复次数过多：请限定，如 {1,20}"),
+    (r"must be a table", "应为表"),
+    (r"not TOML: (.*)", r"不是 TOML：\1"),
+    (r"not a state of a row", "不是行的状态"),
 )  # fmt: skip
-
-
-def chinese_words(description: str) -> str:
-    """A description in Chinese; as it is where no words are known for it."""
-    for english, chinese in _WORDS:
-        found = re.fullmatch(english, description)
-        if found:
-            return found.expand(chinese)
-    return description
-
-
-def chinese_violation(text: str) -> str:
-    """`field: description` with the description in Chinese."""
-    field, between, description = text.partition(": ")
-    return f"{field}{between}{chinese_words(description)}"
