@@ -15,6 +15,8 @@
 6. A code has a place of its own in a status list, which also tells that its holder ended it. A
    list from before the code says nothing of it: then the code itself says that the license was in
    force when it was made, and an end since, of the code or of the license, is told as not compared.
+   PASSED is only what a list says that is as new as the code or newer, to the second, and fresh:
+   of all else it is told after when nothing is known.
 7. Codes of before share the place of their license (`own_place` is not said): whether their holder
    ended them is never known offline. Those of a license from the last day say since when it is one.
 """
@@ -67,6 +69,8 @@ _SCRYPT_MEMORY: Final = 64 * 1024 * 1024
 #: How long a cached presenting trust list is believed.
 TRUST_FRESH: Final = timedelta(days=30)
 SKEW: Final = timedelta(minutes=5)
+#: Of these it is told until when the license was in force.
+_NOT_SINCE: Final = frozenset({Reason.STATUS_LIST_OLDER, Reason.STATUS_LIST_STALE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,17 +244,21 @@ def decide(code: OfflineCode, cached: Cached, asked: Asked) -> OfflineOutcome:
     left = [one for _, one in found if isinstance(one, NotCompared)]
     certain = [one for one in reasons if one not in UNCERTAIN]
     reason = next(iter(certain or reasons), None)
-    # A list from before says nothing of it: its node did, when it signed the code.
-    newer = status is not None and _is_newer(code, status)
-    as_of = code.issued_at if newer else status.made_at if status else None
-    told = None if certain else code
-    return _outcome(reason, checks, told, as_of, left, by_code=newer)
+    # Its node told that it was in force by signing the code, and the list tells so after that.
+    as_of = max(code.issued_at, status.made_at) if status else None
+    in_force = reason is not Reason.STATUS_LIST_STALE or not _is_suspended(code, status)
+    return _outcome(reason, checks, None if certain else code, as_of, left, in_force=in_force)
+
+
+def _is_suspended(code: OfflineCode, status: StatusList | None) -> bool:
+    return status is not None and status.status(code.status.index) == Status.SUSPENDED
 
 
 def _is_newer(code: OfflineCode, status: StatusList) -> bool:
     """Whether what the code's place tells of came after the list was made."""
-    since = code.issued_at if code.own_place else code.new_since
-    return since is not None and since >= status.made_at
+    if code.own_place:
+        return code.issued_at > status.made_at
+    return code.new_since is not None and code.new_since >= status.made_at
 
 
 def refused(reason: Reason) -> OfflineOutcome:
@@ -260,7 +268,7 @@ def refused(reason: Reason) -> OfflineOutcome:
         Reason.FOREIGN_KEY: "key_trusted",
         Reason.SIGNATURE_WRONG: "signature",
     }
-    return _outcome(reason, [_check(names[reason], reason)], None, None, [], by_code=False)
+    return _outcome(reason, [_check(names[reason], reason)], None, None, [], in_force=False)
 
 
 def _of_time(code: OfflineCode, asked: Asked) -> Reason | None:
@@ -325,7 +333,9 @@ def _of_list(
         return Reason.STATUS_LIST_MISSING
     if status is None or status.uri != code.status.uri or status.made_at > asked.now + SKEW:
         return Reason.STATUS_LIST_NOT_GOOD
-    return None if asked.now < status.good_until else Reason.STATUS_LIST_STALE
+    if status.made_at < code.issued_at:
+        return Reason.STATUS_LIST_OLDER
+    return None if asked.now < status.fresh_until else Reason.STATUS_LIST_STALE
 
 
 def _of_trust(code: OfflineCode, cached: Cached, asked: Asked) -> Reason | None:
@@ -352,15 +362,17 @@ def _outcome(
     as_of: datetime | None,
     left: list[NotCompared],
     *,
-    by_code: bool,
+    in_force: bool,
 ) -> OfflineOutcome:
+    at = as_of.astimezone(CHINA).strftime("%Y-%m-%d %H:%M") if as_of else ""
     if reason is None:
-        at = as_of.astimezone(CHINA).strftime("%Y-%m-%d %H:%M") if as_of else ""
-        by, by_zh = ("the code itself", "亮证时间") if by_code else ("status list", "状态列表时间")
-        summary = f"the code is genuine; the license was in force at {at} ({by})"
-        summary_zh = f"该码真实，证照在 {at}（{by_zh}）有效"
+        summary = f"the code is genuine; the license was in force at {at} (status list)"
+        summary_zh = f"该码真实，证照在 {at}（状态列表时间）有效"
     else:
         summary, summary_zh = SENTENCES[reason]
+        if reason in _NOT_SINCE and in_force:
+            summary += f"; the license was in force at {at}, and what happened after is not known"
+            summary_zh += f"；证照在 {at} 有效，此后的情况无法得知"
     if reason is None or reason in UNCERTAIN:
         summary = "; ".join((summary, *(one.detail for one in left)))
         summary_zh = "；".join((summary_zh, *(one.detail_zh for one in left)))

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     LICENSE_SUSPENDED = "LICENSE_SUSPENDED"
     STATUS_LIST_MISSING = "STATUS_LIST_MISSING"
     STATUS_LIST_NOT_GOOD = "STATUS_LIST_NOT_GOOD"
+    STATUS_LIST_OLDER = "STATUS_LIST_OLDER"
     STATUS_LIST_STALE = "STATUS_LIST_STALE"
     TRUST_LIST_NOT_GOOD = "TRUST_LIST_NOT_GOOD"
     TRUST_LIST_STALE = "TRUST_LIST_STALE"
@@ -33,6 +34,7 @@ UNCERTAIN: Final = frozenset(
     {
         Reason.STATUS_LIST_MISSING,
         Reason.STATUS_LIST_NOT_GOOD,
+        Reason.STATUS_LIST_OLDER,
         Reason.STATUS_LIST_STALE,
         Reason.TRUST_LIST_NOT_GOOD,
         Reason.TRUST_LIST_STALE,
@@ -86,6 +88,10 @@ SENTENCES: Final[Mapping[Reason, tuple[str, str]]] = {
     Reason.STATUS_LIST_NOT_GOOD: (
         "the code is genuine; the status list that is kept is not good: fetch it again",
         "该码真实；但本地状态列表无效：请重新获取",
+    ),
+    Reason.STATUS_LIST_OLDER: (
+        "the code is genuine; the status list that is kept is older than the code: fetch it again",
+        "该码真实；但本地状态列表早于本次亮证：请重新获取",
     ),
     Reason.STATUS_LIST_STALE: (
         "the code is genuine; the status list that is kept is too old: fetch it again",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import sqlalchemy as sa
@@ -14,6 +14,12 @@ from licenses.model import LicenseState
 from licenses.presentations.model import Presentation
 from licenses.store import HolderRow, LicenseRow, Table
 from runtime.database import REQUEST_ID_LIMIT, UtcDateTime
+
+#: Beside the counters of places (`statuslist.store`): a list of codes from before is old by it.
+_ENDS_COUNTED: Final = sa.text(
+    "INSERT INTO license_status_counter (id, last) VALUES (3, 0) "
+    "ON CONFLICT (id) DO UPDATE SET last = license_status_counter.last + 1"
+)
 
 
 class PresentationRow(Table, table=True):
@@ -170,6 +176,7 @@ def end(session: Session, presentation_id: str) -> None:
         .where(col(PresentationRow.id) == presentation_id)
         .values(ended=True)
     )
+    session.execute(_ENDS_COUNTED)
 
 
 def end_delegated(session: Session, delegation: str) -> None:
@@ -179,6 +186,7 @@ def end_delegated(session: Session, delegation: str) -> None:
         .where(col(PresentationRow.delegation) == delegation)
         .values(ended=True)
     )
+    session.execute(_ENDS_COUNTED)
 
 
 def forget_presentations(session: Session, before: datetime) -> int:

@@ -11,7 +11,8 @@
 4. VALID is in force, SUSPENDED may come back, INVALID will not: also superseded, transferred, and
    what never came into force. ENDED is a code whose holder ended it. Expiry stands in what is
    shown.
-5. A list is good until `exp`; `ttl` says when to fetch a newer one.
+5. A list is good until `exp`; `ttl` says when to fetch a newer one. Who verifies offline believes
+   what it says of what is in force until the earlier of both.
 """
 
 from __future__ import annotations
@@ -87,6 +88,11 @@ class StatusList:
     issuer: str = ""
     bits: int = BITS
     packed: bytes = field(repr=False)
+
+    @property
+    def fresh_until(self) -> datetime:
+        """Until when what it says is told as of now (rule 5)."""
+        return min(self.good_until, self.made_at + self.ttl)
 
     def status(self, index: int) -> int:
         """The value of a place. Raises TokenError, STATUS_OUT_OF_LIST."""

@@ -56,7 +56,7 @@ class StatusListRpc:
         self, _request: pb.ListStatusListsRequest, _call: Call
     ) -> pb.ListStatusListsResponse:
         """See the proto."""
-        found = await run_in(self._threads, self._lists.published)
+        found = await run_in(self._threads, self._lists.listed)
         return pb.ListStatusListsResponse(names=[f"statusLists/{one}" for one in found])
 
     async def GetStatusList(  # noqa: N802

@@ -2,18 +2,23 @@
 
 1. A list is made of the licenses as they are now, in both forms, signed by the presenting key, and
    takes the place of the one before. Making it again changes nothing but its times.
-2. A license or a code that ends between two lists is told by the next one: whoever must know at
-   once asks online. How old a list is stands in it.
+2. A license or a code that ends after a list is told by the next one: whoever must know at once
+   asks online. How old a list is stands in it.
+   Whoever fetches one gets it as it is then: it is made anew where a license or a showing changed
+   since it was made (`store.changes`), or a minute went by, and by one at a time; else it is the
+   same one, so that fetching costs the node nothing more.
 3. The list that the next place will be in is published before anything stands in it, so that no
    code comes before its list. A list of codes that are all over is taken away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+import contextlib
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from licenses.presenting_keys import PresentingKeys, TrustedKey
 from licenses.statuslist import store
@@ -44,13 +49,16 @@ from licenses.statuslist.model import (
 from licenses.tokens import encode, write_cwt, write_jwt
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import NotFound
+from runtime.errors import FailedPrecondition, NotFound
 from runtime.identity import Principal
 from runtime.objects import ObjectStore
 from runtime.records import make_record
 
 #: A list is there before so many places of the one before it are left.
 _AHEAD = PLACES // 16
+#: How long a list is handed out again though nothing is known to have changed.
+KEPT: Final = timedelta(minutes=1)
+MOST_KEPT: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +71,8 @@ class Published:
     good_until: datetime
     ended: int
     size: int
+    #: The list itself, by its form.
+    tokens: Mapping[str, bytes] = field(repr=False)
 
 
 class StatusLists:
@@ -87,6 +97,9 @@ class StatusLists:
         self._key = places_key(passphrase)
         self._address = address
         self._known = (address, *once)
+        self._lock = threading.Lock()
+        #: Lists as they were fetched last, and after which changes.
+        self._made: dict[int, tuple[tuple[int, ...], Published]] = {}
 
     def of(self, license_id: str, key: str = "") -> StatusRef:
         """The place of a license's own file, or of its credential for a wallet's key (SHA-256).
@@ -139,7 +152,10 @@ class StatusLists:
         with self._database.unit_of_work() as work:
             store.forget_over(work.session, self._clock.now())
             numbers = sorted({*store.lists(work.session), *_coming(work.session)})
-        found = [self._publish(number) for number in numbers]
+        found = [self._make(number) for number in numbers]
+        for one in found:
+            for suffix, token in one.tokens.items():
+                self._objects.put(f"{FOLDER}/{one.number}{suffix}", token)
         with self._database.unit_of_work() as work:
             work.record(
                 make_record(
@@ -155,6 +171,15 @@ class StatusLists:
                     self._objects.delete(f"{FOLDER}/{number}{suffix}")
         return found
 
+    def listed(self) -> list[int]:
+        """The numbers of the lists that may be fetched, in order."""
+        with self._database.reading() as session:
+            coming = _coming(session)
+        with contextlib.suppress(FailedPrecondition):
+            self._keys.own()
+            return sorted({*self.published(), *coming})
+        return self.published()
+
     def published(self) -> list[int]:
         """The numbers of the lists that were published, in order."""
         names = (one.rpartition("/")[2] for one in self._objects.list(f"{FOLDER}/"))
@@ -162,7 +187,15 @@ class StatusLists:
         return sorted(int(one) for one in found if one.isdecimal())
 
     def get(self, number: int, suffix: str) -> bytes:
-        """A list as it was published. Raises NotFound, STATUS_LIST_NOT_PUBLISHED."""
+        """A list as it is now (rule 2); as it was published, where this node has no key for it.
+
+        Raises NotFound, STATUS_LIST_NOT_PUBLISHED.
+        """
+        with self._database.reading() as session:
+            coming = _coming(session)
+        if number in coming or number in self.published():
+            with contextlib.suppress(FailedPrecondition):
+                return self._current(number).tokens[suffix]
         try:
             return self._objects.get(f"{FOLDER}/{number}{suffix}")
         except NotFound as error:
@@ -173,11 +206,24 @@ class StatusLists:
                 message_zh="该状态列表尚未发布：请由节点管理员运行 `tongban flow run status-lists`",
             ) from error
 
+    def _current(self, number: int) -> Published:
+        with self._lock:
+            with self._database.reading() as session:
+                changes = store.changes(session)
+            held = self._made.pop(number, None)
+            now = self._clock.now()
+            if held is None or held[0] != changes or not now - held[1].made_at < KEPT:
+                held = (changes, self._make(number))
+            self._made[number] = held
+            while len(self._made) > MOST_KEPT:
+                del self._made[next(iter(self._made))]
+            return held[1]
+
     def trusted(self) -> dict[bytes, TrustedKey]:
         """The node's presenting keys, by `kid`."""
         return dict(self._keys.trusted())
 
-    def _publish(self, number: int) -> Published:
+    def _make(self, number: int) -> Published:
         # As of now or later: what ends while the list is read may be in it or in the next one.
         now = self._clock.now().replace(microsecond=0)
         ended = 0
@@ -210,10 +256,14 @@ class StatusLists:
             self._keys,
             kind=CWT_TYPE,
         )
-        self._objects.put(f"{FOLDER}/{number}{JWT_SUFFIX}", as_jwt)
-        self._objects.put(f"{FOLDER}/{number}{CWT_SUFFIX}", as_cwt)
         return Published(
-            number=number, uri=uri, made_at=now, good_until=until, ended=ended, size=len(as_jwt)
+            number=number,
+            uri=uri,
+            made_at=now,
+            good_until=until,
+            ended=ended,
+            size=len(as_jwt),
+            tokens={JWT_SUFFIX: as_jwt, CWT_SUFFIX: as_cwt},
         )
 
 

@@ -10,6 +10,7 @@ from sqlmodel import Field, Session, col, select
 
 from licenses.model import LicenseState
 from licenses.presentations.store import PresentationRow
+from licenses.states.store import StateRow
 from licenses.statuslist.model import Places, Status, status_of
 from licenses.store import LicenseRow, Table
 from runtime.database import UtcDateTime
@@ -38,7 +39,7 @@ class PlaceRow(Table, table=True):
 
 
 class StatusCounterRow(Table, table=True):
-    """How many places of a sequence were given."""
+    """How many places of a sequence were given; and at 3 how often presentations were ended."""
 
     __tablename__ = "license_status_counter"
 
@@ -101,6 +102,12 @@ def given(session: Session, places: Places) -> int:
     """How many places of a sequence were given."""
     row = session.get(StatusCounterRow, int(places))
     return row.last + 1 if row else 0
+
+
+def changes(session: Session) -> tuple[int, ...]:
+    """What differs as soon as any list would say something else, or of something new."""
+    counted = session.exec(select(StatusCounterRow.last).order_by(col(StatusCounterRow.id))).all()
+    return (session.exec(select(sa.func.max(StateRow.id))).one() or 0, *counted)
 
 
 def forget_over(session: Session, now: datetime) -> None:

@@ -184,14 +184,14 @@ class StatusListServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListStatusLists(self, request, context):
-        """Lists the names of the lists that were published.
+        """Lists the names of the lists that may be fetched.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStatusList(self, request, context):
-        """Returns a list as it was published.
+        """Returns a list as it is now, at most a minute old where nothing is known to have changed since.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

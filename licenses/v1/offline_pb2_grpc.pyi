@@ -79,9 +79,9 @@ class StatusListServiceStub:
     PublishStatusLists: _grpc.UnaryUnaryMultiCallable[_offline_pb2.PublishStatusListsRequest, _offline_pb2.PublishStatusListsResponse]
     """Makes every status list anew and puts it to the object store; run by a flow."""
     ListStatusLists: _grpc.UnaryUnaryMultiCallable[_offline_pb2.ListStatusListsRequest, _offline_pb2.ListStatusListsResponse]
-    """Lists the names of the lists that were published."""
+    """Lists the names of the lists that may be fetched."""
     GetStatusList: _grpc.UnaryUnaryMultiCallable[_offline_pb2.GetStatusListRequest, _offline_pb2.GetStatusListResponse]
-    """Returns a list as it was published."""
+    """Returns a list as it is now, at most a minute old where nothing is known to have changed since."""
 
 @_typing.type_check_only
 class StatusListServiceAsyncStub(StatusListServiceStub):
@@ -91,9 +91,9 @@ class StatusListServiceAsyncStub(StatusListServiceStub):
     PublishStatusLists: _aio.UnaryUnaryMultiCallable[_offline_pb2.PublishStatusListsRequest, _offline_pb2.PublishStatusListsResponse]  # type: ignore[assignment]
     """Makes every status list anew and puts it to the object store; run by a flow."""
     ListStatusLists: _aio.UnaryUnaryMultiCallable[_offline_pb2.ListStatusListsRequest, _offline_pb2.ListStatusListsResponse]  # type: ignore[assignment]
-    """Lists the names of the lists that were published."""
+    """Lists the names of the lists that may be fetched."""
     GetStatusList: _aio.UnaryUnaryMultiCallable[_offline_pb2.GetStatusListRequest, _offline_pb2.GetStatusListResponse]  # type: ignore[assignment]
-    """Returns a list as it was published."""
+    """Returns a list as it is now, at most a minute old where nothing is known to have changed since."""
 
 class StatusListServiceServicer(metaclass=_abc_1.ABCMeta):
     """What is in force: of each code, wallet's credential and license file a place (IETF Token Status List)."""
@@ -112,7 +112,7 @@ class StatusListServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _offline_pb2.ListStatusListsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_offline_pb2.ListStatusListsResponse, _abc.Awaitable[_offline_pb2.ListStatusListsResponse]]:
-        """Lists the names of the lists that were published."""
+        """Lists the names of the lists that may be fetched."""
 
     @_abc_1.abstractmethod
     def GetStatusList(
@@ -120,6 +120,6 @@ class StatusListServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _offline_pb2.GetStatusListRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_offline_pb2.GetStatusListResponse, _abc.Awaitable[_offline_pb2.GetStatusListResponse]]:
-        """Returns a list as it was published."""
+        """Returns a list as it is now, at most a minute old where nothing is known to have changed since."""
 
 def add_StatusListServiceServicer_to_server(servicer: StatusListServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,7 +1,8 @@
 """The page that verifies without a network: one HTML file with scripts, style and lists inside.
 
-1. It is made anew for who fetches it, with the presenting trust list, the status lists and the
-   log's key of that moment; it says when, and judges its own age.
+1. It holds the presenting trust list, the status lists and the log's key as they are when it is
+   fetched; it says of when, and judges its own age. The node makes lists anew only where something
+   changed, and the page is made anew only for new lists, by one at a time.
 2. It asks no server: its policy, inside it, allows no connection, and no script or style but these
    very ones, by their hashes.
 3. It is as good as where it was fetched from: there is no further signature on it.
@@ -9,6 +10,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -19,6 +21,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from licenses.v1 import offline_pb2
 from portal.pages import FOLDER, rendered, sayer
 from portal.verifier.asking import Asking
 from portal.verifier.offline_words import words_of
@@ -33,27 +36,38 @@ _SCRIPTS: Final = (
     "offline/records.js",
     "offline/page.js",
 )
-#: How long one page is handed out again: what it holds is no newer than a minute.
-_KEPT: Final = 60.0
+
+
+#: The presenting trust list, the status lists, and the log's key.
+Told = tuple[offline_pb2.GetPresentingTrustResponse, list[bytes], str]
 
 
 class OfflinePages:
-    """Makes the page, at most once a minute for each language."""
+    """Makes the page; who comes while the node is asked shares the next answer."""
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
-        self._made: dict[str, tuple[float, str]] = {}
+        self._lock = asyncio.Lock()
+        #: When the node was asked last, and what it told.
+        self._told: tuple[float, Told] | None = None
+        self._made: dict[str, tuple[Told, str]] = {}
 
     async def page(self, language: str) -> str:
         """The page in a language. Raises as the node does."""
-        at, text = self._made.get(language, (0.0, ""))
-        if not text or time.monotonic() - at > _KEPT:
-            text = await self._make(language)
-            self._made[language] = (time.monotonic(), text)
-        return text
+        came = time.monotonic()
+        async with self._lock:
+            if self._told is None or self._told[0] < came:
+                asked = time.monotonic()
+                self._told = (asked, await self._asking.trust())
+            told = self._told[1]
+            held = self._made.get(language)
+            if held is None or not _is_same(held[0], told):
+                held = (told, await self._make(language, told))
+                self._made[language] = held
+            return held[1]
 
-    async def _make(self, language: str) -> str:
-        trust, lists, log = await self._asking.trust()
+    async def _make(self, language: str, told: Told) -> str:
+        trust, lists, log = told
         departments = await self._asking.departments()
         title = departments.get(trust.issuer, trust.issuer)
         english = language == "en"
@@ -85,6 +99,11 @@ class OfflinePages:
             log=log,
             certificates=[hashlib.sha256(one).hexdigest() for one in trust.certificates],
         )
+
+
+def _is_same(one: Told, other: Told) -> bool:
+    """Whether a page of one says what a page of the other would, but for when it was asked."""
+    return list(one[0].certificates) == list(other[0].certificates) and one[1:] == other[1:]
 
 
 def _inside(kept: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ Say = Callable[[str, str], str]
 
 _OVER: Final = ("This code is over", "此码已失效")
 _FALSE: Final = ("Not genuine", "不可信")
+_SINCE: Final = ("Genuine; unknown since", "码真实，此后状态未知")
 _OLD: Final = ("Genuine, not known to be in force", "码真实，状态未确认")
 #: By reason: colour, heading, sentence; English and Chinese.
 _REASONS: Final[Mapping[str, tuple[str, tuple[str, str], tuple[str, str]]]] = {
@@ -57,9 +58,19 @@ _REASONS: Final[Mapping[str, tuple[str, tuple[str, str], tuple[str, str]]]] = {
     "STATUS_LIST_NOT_GOOD": ("amber", _OLD,
                              ("The status list in this page is not good: fetch the page anew.",
                               "本页内的状态列表无效：请重新下载本页。")),
-    "STATUS_LIST_STALE": ("amber", _OLD,
-                          ("The status list in this page is too old: fetch the page anew.",
-                           "本页内的状态列表已过期：请重新下载本页。")),
+    "STATUS_LIST_OLDER": ("amber", _SINCE,
+                          ("The code is genuine, and the license was in force when it was shown, "
+                           "at {at}. What happened after that cannot be known here: the list in "
+                           "this page, of {list}, is older than the code. Verify online, or fetch "
+                           "this page anew.",
+                           "该码真实，亮证时（{at}）证照有效。此后的情况在此无法得知：本页的状态列表"
+                           "（{list}）早于亮证时间。请联网核验，或重新下载本页。")),
+    "STATUS_LIST_STALE": ("amber", _SINCE,
+                          ("The code is genuine, and the license was in force at {at}. What "
+                           "happened after that cannot be known here: the list in this page is too "
+                           "old. Verify online, or fetch this page anew.",
+                           "该码真实，证照在 {at} 有效。此后的情况在此无法得知："
+                           "本页的状态列表已过期。请联网核验，或重新下载本页。")),
     "TRUST_LIST_NOT_GOOD": ("amber", ("The time is wrong", "时间有误"),
                             ("This page says that it was made in the future: check this "
                              "machine's clock.",
@@ -69,10 +80,21 @@ _REASONS: Final[Mapping[str, tuple[str, tuple[str, str], tuple[str, str]]]] = {
 }  # fmt: skip
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "title": ("Verify without a network", "离线核验"),
-    "fresh": ("Licenses' states of", "证照状态列表时间（起止）："),
+    "fresh": (
+        "This page knows the licenses' states of {made}, and is up to date until {until}. Of what "
+        "is shown later it tells whether it is genuine, and that nothing is known since.",
+        "本页证照状态截至 {made}，{until} 前有效。此后出示的码只能判断真伪，其后的状态无法得知。",
+    ),
     "stale": (
-        "Too old: fetch this page anew. Licenses' states of",
-        "已过期，请重新下载本页。列表时间：",
+        "Too old: fetch this page anew. It knows the licenses' states of {made}, and what happened "
+        "after that cannot be known here.",
+        "已过期，请重新下载本页。证照状态截至 {made}，此后的情况无法得知。",
+    ),
+    "stale_unknown": (
+        "The code is genuine. Whether the license is in force cannot be known here: the list in "
+        "this page, of {list}, is too old. Verify online, or fetch this page anew.",
+        "该码真实。证照是否有效在此无法得知：本页的状态列表（{list}）已过期。"
+        "请联网核验，或重新下载本页。",
     ),
     "no_list": (
         "This page holds no status list: it tells whether a code is genuine, not whether the "
@@ -110,9 +132,9 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "证照签发于状态列表生成之后：请重新下载本页。",
     ),
     "not_compared_since": (
-        "Whether the license was suspended, revoked or cancelled since is not known here: fetch "
-        "this page anew.",
-        "亮证后证照是否被暂停、吊销或注销，在此未知：请重新下载本页。",
+        "Whether the license was suspended, revoked or cancelled after {at} is not known here: the "
+        "list is of {list}.",
+        "{at} 亮证后证照是否被暂停、吊销或注销，在此未知：状态列表时间为 {list}。",
     ),
     "not_compared_no_list": (
         "This page has no list that tells.", "本页没有可判断的状态列表。",
@@ -131,13 +153,14 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "made": ("Presented", "亮证时间"),
     "until": ("Good until", "有效至"),
     "as_of": ("Status list of", "状态列表时间"),
-    "as_of_code": ("In force, by the code itself, at", "有效时间（以亮证时间为准）"),
-    "word_by_code": ("Genuine; in force when presented", "码真实，亮证时有效"),
-    "passed_by_code": (
-        "The code is genuine, and the license was in force when it was made. The status list in "
-        "this page is older and tells nothing of what ended since.",
-        "该码真实，证照在亮证时有效。本页状态列表早于亮证时间，其后是否失效无法得知。",
+    "list_STATUS_LIST_OLDER": (
+        "The list in this page, of {list}, is older than the code.",
+        "本页的状态列表（{list}）早于亮证时间。",
     ),
+    "list_STATUS_LIST_STALE": (
+        "The list in this page, of {list}, is too old.", "本页的状态列表（{list}）已过期。",
+    ),
+    "in_force": ("Known to be in force at", "已知有效的时间"),
     "records": ("Records", "所载记录"),
     "applicant": ("An applicant", "申请人"),
     "check_readable": ("It can be read", "可识读"),

@@ -18,6 +18,7 @@ from PIL import Image, ImageFilter
 from licenses.offline.coding import assess_code, read_code
 from licenses.offline.model import Asked, Cached, OfflineOutcome
 from licenses.presenting_keys import check_issued_by, trusted_keys
+from licenses.statuslist.model import StatusList
 from licenses.statuslist.reading import read_list
 from licenses.tokens import decode
 from licenses.v1 import delegations_pb2 as delegations
@@ -213,9 +214,9 @@ async def test_a_code_is_made_within_the_licenses_days_only(node: LicenseNode) -
     code = await shown(node, last.name, lifetime_seconds=86_400)
     end = datetime(2026, 11, 21, 16, tzinfo=UTC)
     assert code.expire_time.ToDatetime(UTC) == end
-    await publish(node)
-    held = await kept(node)
     just = end - timedelta(seconds=1)
+    node.clock.set(just - timedelta(minutes=1))
+    held = await kept(node)
     assert offline(node, code.text, held, now=just, holder_code=HOLDER).reason is None
     assert offline(node, code.text, held, now=end).reason == "QR_EXPIRED"
     node.clock.set(end)
@@ -311,6 +312,40 @@ async def test_lists_are_published_by_administrators_and_read_by_all(node: Licen
     ):
         asked = pb.GetStatusListRequest(name=name)
         assert (await refused(node.verifier.statuses.GetStatusList(asked))).reason == reason
+
+
+async def test_a_list_is_fetched_as_it_is_then_and_made_for_changes_only(node: LicenseNode) -> None:
+    name = (await issue(node)).name
+    first, second = await shown(node, name), await shown(node, name)
+
+    async def fetched() -> StatusList:
+        (found,) = [
+            one
+            for (_, uri), one in (await kept(node))[1].lists.items()
+            if uri.endswith("/100000000") and one
+        ]
+        return found
+
+    # Nobody published it, and nothing changed by the second time.
+    before = await fetched()
+    node.clock.advance(timedelta(seconds=1))
+    assert (await fetched()).made_at == before.made_at
+    request = presentations.EndPresentationRequest(
+        presentation=first.presentation, holder_code=HOLDER
+    )
+    await node.counter.presentations.EndPresentation(request)
+    held = await kept(node)
+    assert offline(node, first.text, held).reason == "PRESENTATION_ENDED"
+    assert offline(node, second.text, held).reason is None
+    node.clock.advance(timedelta(seconds=1))
+    third = await shown(node, name)
+    assert offline(node, third.text, held).reason == "STATUS_LIST_OLDER"
+    held = await kept(node)
+    assert offline(node, third.text, held).reason is None
+    await change(node, "Revoke", name)
+    assert offline(node, third.text, await kept(node)).reason == "LICENSE_NOT_IN_FORCE"
+    node.clock.advance(timedelta(minutes=1))
+    assert (await fetched()).made_at == node.clock.now().replace(microsecond=0)
 
 
 async def test_a_credential_says_where_its_status_stands(node: LicenseNode) -> None:

@@ -41,7 +41,7 @@ class Node:
             FixedClock(NOW),
         )
 
-    def listed(self, *entries: tuple[int, Status], uri: str = "", minutes: int = 0) -> bytes:
+    def listed(self, *entries: tuple[int, Status], uri: str = "", minutes: int = 1) -> bytes:
         at = int((NOW + timedelta(minutes=minutes)).timestamp())
         packed = lists.compress(lists.pack(entries))
         claims = {

@@ -32,8 +32,8 @@ const Codes = (() => {
     const known = keys.get(header.kid);
     if (header.alg !== "ES256" || header.typ !== "statuslist+jwt" || "crit" in header || !known) fail("a status list is foreign");
     if (!await es256(known.key, base64(signature, "base64url"), utf8(`${head}.${body}`))) fail("a status list is forged");
-    if (said.iat < known.from || said.iat >= known.to || ![1, 2, 4, 8].includes(said.status_list.bits)) fail("a status list is not good");
-    return { uri: said.sub, made: said.iat, until: said.exp, bits: said.status_list.bits,
+    if (said.iat < known.from || said.iat >= known.to || ![1, 2, 4, 8].includes(said.status_list.bits) || !(said.ttl >= 0)) fail("a status list is not good");
+    return { uri: said.sub, made: said.iat, until: said.exp, fresh: Math.min(said.exp, said.iat + said.ttl), bits: said.status_list.bits,
       packed: await inflate(base64(said.status_list.lst, "base64url"), MOST_LIST) };
   }
   function statusAt(list, index) {
@@ -87,7 +87,7 @@ const Codes = (() => {
     const made = await TongbanProving.scrypt(utf8(card), code.holder.slice(0, 16), HOLDER);
     return same(made, code.holder.slice(16)) ? "" : "HOLDER_DIFFERS";
   }
-  const UNCERTAIN = new Set(["STATUS_LIST_MISSING", "STATUS_LIST_NOT_GOOD", "STATUS_LIST_STALE", "TRUST_LIST_NOT_GOOD", "TRUST_LIST_STALE"]);
+  const UNCERTAIN = new Set(["STATUS_LIST_MISSING", "STATUS_LIST_NOT_GOOD", "STATUS_LIST_OLDER", "STATUS_LIST_STALE", "TRUST_LIST_NOT_GOOD", "TRUST_LIST_STALE"]);
 
   // Checks are [name, reason]: "" passed, null not compared.
   async function judge(given, held, asked) {
@@ -100,7 +100,7 @@ const Codes = (() => {
     const list = held.lists.get(code.uri), now = asked.now;
     const status = list ? statusAt(list, code.index) : 0;
     // A list from before says nothing of it: its node did, when it signed the code.
-    const since = code.own ? code.at : code.since, newer = Boolean(list && since && since >= list.made);
+    const newer = Boolean(list && (code.own ? code.at > list.made : code.since && code.since >= list.made));
     const checks = [
       ["key_trusted", ""], ["signature", ""],
       ["time", now >= code.until ? "QR_EXPIRED" : code.at > now + SKEW ? "QR_NOT_YET_VALID" : ""],
@@ -110,13 +110,16 @@ const Codes = (() => {
       ["presentation", !code.own || !list || newer || status === -1 ? null : status === ENDED ? "PRESENTATION_ENDED" : ""],
       ["license_status", !list || (code.own && newer) ? null : status === 0 ? (newer ? null : "") : status === -1 ? "STATUS_LIST_NOT_GOOD"
         : status === 2 ? (now < list.until ? "LICENSE_SUSPENDED" : "") : status === ENDED && code.own ? "" : "LICENSE_NOT_IN_FORCE"],
-      ["status_list", !list ? "STATUS_LIST_MISSING" : list.made > now + SKEW ? "STATUS_LIST_NOT_GOOD" : now < list.until ? "" : "STATUS_LIST_STALE"],
+      ["status_list", !list ? "STATUS_LIST_MISSING" : list.made > now + SKEW ? "STATUS_LIST_NOT_GOOD"
+        : list.made < code.at ? "STATUS_LIST_OLDER" : now < list.fresh ? "" : "STATUS_LIST_STALE"],
       ["trust_list", held.made > now + SKEW ? "TRUST_LIST_NOT_GOOD" : now < held.made + TRUST_FRESH ? "" : "TRUST_LIST_STALE"],
     ];
     const reasons = checks.map(([, reason]) => reason).filter(Boolean);
     const certain = reasons.filter((one) => !UNCERTAIN.has(one));
-    return { reason: certain[0] ?? reasons[0] ?? "", checks, code: certain.length ? null : code, until: newer ? code.at : list?.made, byCode: newer, listed: list?.made,
-      light: certain.length ? null : reasons.length ? "amber" : "green" };
+    const reason = certain[0] ?? reasons[0] ?? "";
+    // Its node told that it was in force by signing the code, and the list tells so after that.
+    const inForce = !certain.length && list && !(reason === "STATUS_LIST_STALE" && status === 2);
+    return { reason, checks, code: certain.length ? null : code, listed: list?.made, inForce: inForce ? Math.max(code.at, list.made) : 0 };
   }
   return { trust, judge, UNCERTAIN };
 })();

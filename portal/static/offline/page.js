@@ -3,6 +3,7 @@
 (async () => {
   const { trust: kept, words, names, departments } = JSON.parse(document.getElementById("kept").textContent);
   const told = (name) => words[name] ?? name;
+  const filled = (text, moments) => text.replace(/\{(\w+)\}/g, (_, name) => time(moments[name]));
   const make = (tag, classes, ...inside) => {
     const made = document.createElement(tag);
     if (classes) made.className = classes;
@@ -20,11 +21,11 @@
 
   function age() {
     const place = document.getElementById("age");
-    const until = Math.min(...[...held.lists.values()].map((list) => list.until), Infinity);
+    const until = Math.min(...[...held.lists.values()].map((list) => list.fresh), Infinity);
     const made = Math.min(...[...held.lists.values()].map((list) => list.made), Infinity);
     const stale = !(now() < until) || until === Infinity;
     place.className = stale ? "notice bad" : "notice";
-    place.replaceChildren(make("p", "", until === Infinity ? told("no_list") : `${told(stale ? "stale" : "fresh")} ${time(made)} — ${time(until)}`));
+    place.replaceChildren(make("p", "", until === Infinity ? told("no_list") : filled(told(stale ? "stale" : "fresh"), { made, until })));
   }
   age();
   setInterval(age, 60_000);
@@ -68,22 +69,21 @@
     };
     if (!given.startsWith("TB1:")) return notRead(told("kind_code"), told("online_only"));
     const found = await Codes.judge(given, held, asked);
-    const [light, heading, said] = words[`reason_${found.reason || "PASSED"}`];
-    const word = !found.reason && found.byCode ? told("word_by_code") : heading;
-    const summary = !found.reason && found.byCode ? told("passed_by_code") : said;
-    const since = found.byCode && found.code?.own ? ` ${told("made")} ${time(found.code.at)}; ${told("as_of")} ${time(found.listed)}` : "";
-    const listed = !found.checks.some(([, reason]) => reason === "STATUS_LIST_MISSING");
-    const left = (name) => told(`not_compared_${name === "holder" && found.code && !found.code.holder ? "unbound" : name !== "license_status" ? name : !listed ? "no_list" : since ? "since" : name}`) + (name === "license_status" ? since : "");
+    const [light, word, said] = words[`reason_${found.reason || "PASSED"}`];
+    const moments = { at: found.inForce, list: found.listed };
+    const summary = filled(found.reason === "STATUS_LIST_STALE" && !found.inForce ? told("stale_unknown") : said, moments);
+    const older = found.reason === "STATUS_LIST_OLDER", listed = found.listed !== undefined;
+    const left = (name) => filled(told(`not_compared_${name === "holder" && found.code && !found.code.holder ? "unbound" : name !== "license_status" ? name : !listed ? "no_list" : older ? "since" : name}`), moments);
     const checks = found.checks.map(([name, reason]) => [told(`check_${name}`),
       reason === null ? "amber" : !reason ? "green" : Codes.UNCERTAIN.has(reason) ? "amber" : "red",
-      reason === null ? left(name) : reason ? words[`reason_${reason}`][2] : ""]);
+      reason === null ? left(name) : !reason ? "" : name === "status_list" ? filled(words[`list_${reason}`] ?? words[`reason_${reason}`][2], moments) : words[`reason_${reason}`][2]]);
     const cards = [];
     if (found.code) {
       const labels = names[found.code.name] ?? {};
       cards.push(card(found.code.name, found.code.fields.map(([key, value]) => row(labels[key] ?? key, value))));
       cards.push(card(told("presented"), [...(found.code.purpose ? [row(told("purpose"), found.code.purpose)] : []), ...(found.code.agency ? [row(told("agency"), time(found.code.agency))] : []), row(told("issuer"), found.code.issuer === kept.issuer ? kept.title : found.code.issuer),
         row(told("made"), time(found.code.at)), row(told("until"), time(found.code.until)),
-        ...(found.until ? [row(told(found.byCode ? "as_of_code" : "as_of"), time(found.until))] : []), ...(found.byCode ? [row(told("as_of"), time(found.listed))] : [])]));
+        ...(found.inForce ? [row(told("in_force"), time(found.inForce))] : []), ...(listed ? [row(told("as_of"), time(found.listed))] : [])]));
     }
     const card_ = found.checks.find(([name]) => name === "holder")?.[1] === null && found.code;
     show({ light, word, summary, kind: told("kind_code"), reason: found.reason, cards, checks, advice: card_ ? told("card") : "" });
