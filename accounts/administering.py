@@ -5,9 +5,9 @@
    it has identified.
 2. A new or a reset account has a link, told once, by which its owner alone enrols; of its token the
    hash is kept.
-3. An administrator disables with a second one, who confirms (`acts`); the operator alone. A reset
-   takes everything away by which somebody could sign in, and ends all sessions; so does
-   disabling, for good.
+3. An administrator disables with a second one, who confirms, and a counter resets an applicant's
+   account by two persons (`acts`); the operator does either alone. A reset takes everything away by
+   which somebody could sign in, and ends all sessions; so does disabling, for good.
 4. Every act is a leaf: `account_created`, `account_reset`, `account_disabled`, with the account and
    its roles; names and numbers are in none.
 """
@@ -115,8 +115,8 @@ class Administering:
         events.add_event(work.session, held.id, kind=Event.CREATED.value, at=held.create_time)
         return self._invited(work, held)
 
-    def reset(self, work: UnitOfWork, name: str, *, actor: str) -> Invited:
-        """Take the account's credentials away and make a fresh link (rule 3).
+    def reset(self, work: UnitOfWork, name: str, *, actor: str, reason: str = "") -> Invited:
+        """Take the account's credentials away and make a fresh link (rule 3); its owner sees why.
 
         Raises NotFound (ACCOUNT_NOT_FOUND); a disabled account is none any more.
         """
@@ -127,17 +127,27 @@ class Administering:
         store.change_account(work.session, held.id, state=AccountState.INVITED.value)
         self._sessions.end_of(work, held.id)
         held = replace(held, state=AccountState.INVITED)
-        self._record(work, "account_reset", held, actor)
-        events.add_event(work.session, held.id, kind=Event.RESET.value, at=self._clock.now())
+        self._record(work, "account_reset", held, actor, reason=reason)
+        events.add_event(
+            work.session,
+            held.id,
+            kind=Event.RESET.value,
+            at=self._clock.now(),
+            reason=self._holding.event_reason(held.id, reason),
+        )
         return self._invited(work, held)
 
-    def reset_of_holder(self, work: UnitOfWork, holder_code: str, *, actor: str) -> Invited:
-        """`reset`, of the account of an identified applicant."""
+    def of_holder(self, work: UnitOfWork, holder_code: str) -> Account:
+        """The account of an identified applicant, if it can be reset.
+
+        Raises InvalidArgument (BAD_HOLDER_CODE) and NotFound (ACCOUNT_NOT_FOUND).
+        """
         model.check_holder_code(holder_code)
         row = store.account_found_by(work.session, self._holding.found_by(holder_code))
-        if row is None or row.department != APPLICANTS:
+        disabled = AccountState.DISABLED.value
+        if row is None or row.department != APPLICANTS or row.state == disabled:
             raise account_not_found()
-        return self.reset(work, f"accounts/{row.id}", actor=actor)
+        return self._holding.account(row)
 
     def check_disable(self, work: UnitOfWork, name: str, principal: Principal | None) -> Account:
         """The account, if it can be disabled; by an administrator only one of a department.

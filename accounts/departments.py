@@ -50,6 +50,11 @@ class Departments:
         own = principal.department
         return own in (department, self._office) or own in self._above(department)
 
+    def may_reset(self, principal: Principal, department: str) -> bool:
+        """Whether the caller is a person of a department's counter (rule 1 of `acts.model`)."""
+        at_counter = principal.is_person and principal.has(Role.COUNTER)
+        return at_counter and principal.department == department
+
     def all_of(self, principal: Principal) -> frozenset[str] | None:
         """The departments that an administrator acts for; None where they are all."""
         own = principal.department

@@ -7,7 +7,7 @@ from accounts.secrecy import Secrecy
 from accounts.store import AccountRow
 from runtime.identity import Role
 
-LOGIN, NAME, TOTP = "login", "name", "totp"
+LOGIN, NAME, TOTP, EVENT = "login", "name", "totp", "event"
 
 
 class Holding:
@@ -50,6 +50,14 @@ class Holding:
             create_time=row.create_time,
             sign_in_time=row.sign_in_time,
         )
+
+    def event_reason(self, account_id: str, reason: str) -> bytes:
+        """Why something happened to an account, as its event keeps it; empty where nobody said."""
+        return self.secrecy.close(reason, row=EVENT + account_id) if reason else b""
+
+    def reason_of(self, account_id: str, kept: bytes) -> str:
+        """Why something happened to an account. Raises FailedPrecondition (SECRET_UNREADABLE)."""
+        return self.secrecy.open(kept, row=EVENT + account_id) if kept else ""
 
     def totp_of(self, row: AccountRow) -> str:
         """The secret of an account's one-time codes; empty where it has none."""

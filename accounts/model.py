@@ -61,6 +61,7 @@ class Event(StrEnum):
     PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105  # a word
     PASSKEY_ADDED = "PASSKEY_ADDED"
     PASSKEY_REMOVED = "PASSKEY_REMOVED"
+    RESET_ASKED = "RESET_ASKED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +143,9 @@ def check_holder_code(code: str) -> None:
     """Raises InvalidArgument (BAD_HOLDER_CODE)."""
     if citizen_number_problem(code) and credit_code_problem(code):
         raise InvalidArgument(
-            "holder_code is neither a citizen number nor a credit code",
+            "this is neither a citizen number nor a credit code: check it against the document",
             reason="BAD_HOLDER_CODE",
-            message_zh="holder_code 不是有效的公民身份号码或统一社会信用代码",
+            message_zh="证件号码不是有效的公民身份号码或统一社会信用代码：请对照证件核对",
         )
 
 

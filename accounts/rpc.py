@@ -23,17 +23,15 @@ from accounts.own.service import Own
 from accounts.sessions import Begun, Sessions
 from accounts.signing_in import SigningIn
 from accounts.v1 import accounts_pb2 as pb
-from accounts.wire import stamp, to_account
+from accounts.wire import stamp, to_account, to_invitation
 from runtime.database import Database, UnitOfWork
 from runtime.identity import APPLICANTS, Principal, Role
 from runtime.paging import page_size, token_after
 from runtime.rpc import Call
 
-_COUNTERS = frozenset({Role.COUNTER})
 _PORTAL = frozenset({Role.PORTAL})
 POLICY: Mapping[str, frozenset[Role]] = {
-    "CreateApplicantAccount": _COUNTERS,
-    "ResetApplicantAccount": _COUNTERS,
+    "CreateApplicantAccount": frozenset({Role.COUNTER}),
     "GetAccount": frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
     "ListAccounts": frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
     "DisableAccount": frozenset({Role.ADMINISTRATOR}),
@@ -126,32 +124,6 @@ class AccountRpc(ActsRpc, OwnRpc):
                 act,
             )
         for made in told:  # told once, and kept in no answer
-            answer.invitation.CopyFrom(to_invitation(made))
-        return answer
-
-    def ResetApplicantAccount(  # noqa: N802
-        self, request: pb.ResetApplicantAccountRequest, call: Call
-    ) -> pb.ResetApplicantAccountResponse:
-        """See the proto."""
-        told: list[Invited] = []
-        with self._database.unit_of_work() as work:
-
-            def act() -> pb.ResetApplicantAccountResponse:
-                made = self._administering.reset_of_holder(
-                    work, request.holder_code, actor=call.principal.system
-                )
-                told.append(made)
-                return pb.ResetApplicantAccountResponse(account=to_account(made.account))
-
-            answer = work.once(
-                call.principal.system,
-                "ResetApplicantAccount",
-                request,
-                request.request_id,
-                pb.ResetApplicantAccountResponse,
-                act,
-            )
-        for made in told:
             answer.invitation.CopyFrom(to_invitation(made))
         return answer
 
@@ -323,11 +295,6 @@ class SignInRpc:
             public_key=request.public_key,
         )
         return pb.SignInByOpenIdResponse(session=_session(begun))
-
-
-def to_invitation(made: Invited) -> pb.Invitation:
-    """A link as it is told, once."""
-    return pb.Invitation(token=made.token, expire_time=stamp(made.expire_time))
 
 
 def _session(begun: Begun) -> pb.Session:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from accounts.administering import Invited
 from accounts.model import Account
 from accounts.v1 import accounts_pb2 as pb
 
@@ -21,6 +22,11 @@ def to_account(held: Account) -> pb.Account:
         create_time=stamp(held.create_time),
         sign_in_time=stamp(held.sign_in_time),
     )
+
+
+def to_invitation(made: Invited) -> pb.Invitation:
+    """A link as it is told, once."""
+    return pb.Invitation(token=made.token, expire_time=stamp(made.expire_time))
 
 
 def stamp(at: datetime | None) -> Timestamp | None:

@@ -1,6 +1,8 @@
 """An act that one person asks for and another confirms.
 
 1. Whoever confirms is another than who asked, and may act for the same department.
+   An applicant's account is reset by two persons of one department's counter: a terminal's own
+   certificate, which its clerks share, is neither of them.
 2. It is confirmed within three days, or it is over; who asked takes it back, who might confirm
    declines. What was decided stays as it is.
 """
@@ -23,6 +25,7 @@ class ActKind(StrEnum):
 
     DISABLE_ACCOUNT = "DISABLE_ACCOUNT"
     REVOKE_GRANT = "REVOKE_GRANT"
+    RESET_ACCOUNT = "RESET_ACCOUNT"
 
 
 class ActState(StrEnum):
@@ -73,10 +76,13 @@ class AskedAct:
     def check_second(self, system: str) -> None:
         """Rule 1. Raises PermissionDenied (SECOND_PERSON_NEEDED)."""
         if system == self.asked_by:
+            counter = self.kind is ActKind.RESET_ACCOUNT
+            another = "somebody else at your counter" if counter else "another administrator"
+            another_zh = "本部门另一位窗口人员" if counter else "另一位管理员"
             raise PermissionDenied(
-                "this takes a second person: another administrator confirms what you asked for",
+                f"this takes a second person: {another} confirms what you asked for",
                 reason="SECOND_PERSON_NEEDED",
-                message_zh="该操作须由第二人确认：请由另一位管理员确认您的申请",
+                message_zh=f"该操作须由第二人确认：请由{another_zh}确认您的申请",
             )
 
 

@@ -1,17 +1,20 @@
 """Asking for an act, and confirming, declining or taking it back.
 
 1. Who asks and who decides are administrators of the department that the act is of, of one above
-   it, or of the office; of others' acts nobody is told.
-2. What is confirmed here is done here, in the same transaction: an account is disabled. An act of
-   another service (`REVOKE_GRANT`) is only agreed on: who confirms does it there, by rights of
-   their own, and the log has both.
-3. Each step is a leaf: `act_asked`, `act_confirmed`, `act_declined`, with the kind, the subject and
+   it, or of the office; where an applicant's account is reset, people of one department's counter.
+   Of others' acts nobody is told, but auditors.
+2. What is confirmed here is done here, in the same transaction: an account is disabled or reset. An
+   act of another service (`REVOKE_GRANT`) is only agreed on: who confirms does it there, by rights
+   of their own, and the log has both.
+3. The link of a reset account is told once, to who confirmed; its owner sees in their account that
+   somebody asked, and that it was done, with the reason.
+4. Each step is a leaf: `act_asked`, `act_confirmed`, `act_declined`, with the kind, the subject and
    who asked; the reason is committed to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -19,13 +22,15 @@ from accounts import store as accounts
 from accounts.acts import store
 from accounts.acts.model import WAITS, ActKind, ActState, AskedAct, check_reason
 from accounts.acts.store import ActRow
-from accounts.administering import Administering
+from accounts.administering import Administering, Invited
 from accounts.departments import Departments
 from accounts.holding import Holding
+from accounts.model import Account, Event
+from accounts.own import store as events
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import AlreadyExists, InvalidArgument, NotFound
+from runtime.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
 from runtime.identity import PERSON, Principal, Role
 from runtime.paging import moment_of
 from runtime.records import Value, make_record
@@ -34,6 +39,7 @@ from runtime.records import Value, make_record
 SUBJECTS: Final[Mapping[ActKind, str]] = {
     ActKind.DISABLE_ACCOUNT: names.ACCOUNT,
     ActKind.REVOKE_GRANT: names.GRANT,
+    ActKind.RESET_ACCOUNT: names.ACCOUNT,
 }
 _REASON: Final = "reason"
 
@@ -75,10 +81,14 @@ class Acts:
         reason, now = check_reason(reason), self._clock.now()
         if kind is ActKind.DISABLE_ACCOUNT:
             department = self._administering.check_disable(work, subject, principal).department
+        if kind is ActKind.RESET_ACCOUNT:
+            department = principal.department
         names.parse(names.DEPARTMENT, department, field="department")
-        if not self._departments.may_act(principal, department):
+        if not self._may(principal, kind, department):
             raise _not_found()
-        if store.is_asked(work.session, kind=kind.value, subject=subject, now=now):
+        if store.is_asked(
+            work.session, kind=kind.value, subject=subject, department=department, now=now
+        ):
             raise AlreadyExists(
                 "somebody has asked for this already: confirm that, or decline it",
                 reason="ACT_ASKED",
@@ -99,11 +109,45 @@ class Acts:
         self._record(work, "act_asked", asked, principal.system)
         return asked
 
-    def confirm(self, work: UnitOfWork, principal: Principal, name: str) -> AskedAct:
+    def ask_reset(
+        self, work: UnitOfWork, principal: Principal, *, holder_code: str, reason: str
+    ) -> tuple[Account, AskedAct]:
+        """Ask that the account of an applicant be reset, whom the caller has identified.
+
+        Raises what `ask` does, PermissionDenied (PERSON_NEEDED) and InvalidArgument
+        (BAD_HOLDER_CODE).
+        """
+        if not principal.is_person:
+            raise PermissionDenied(
+                "this takes two persons: sign in at the pages, each of you as themself",
+                reason="PERSON_NEEDED",
+                message_zh="该操作须由两名工作人员办理：请各自以本人账户登录网页操作",
+            )
+        held = self._administering.of_holder(work, holder_code)
+        asked = self.ask(
+            work,
+            principal,
+            kind=ActKind.RESET_ACCOUNT,
+            subject=held.name,
+            department="",
+            reason=reason,
+        )
+        events.add_event(
+            work.session,
+            held.id,
+            kind=Event.RESET_ASKED.value,
+            at=asked.ask_time,
+            reason=self._holding.event_reason(held.id, asked.reason),
+        )
+        return held, asked
+
+    def confirm(
+        self, work: UnitOfWork, principal: Principal, name: str
+    ) -> tuple[AskedAct, Invited | None]:
         """Confirm an act, as the second person, and do it where it is done here.
 
-        Raises NotFound (ACT_NOT_FOUND), FailedPrecondition (ACT_NOT_OPEN), PermissionDenied
-        (SECOND_PERSON_NEEDED, OWN_ACCOUNT).
+        Of a reset account with its link. Raises NotFound (ACT_NOT_FOUND, ACCOUNT_NOT_FOUND),
+        FailedPrecondition (ACT_NOT_OPEN), PermissionDenied (SECOND_PERSON_NEEDED, OWN_ACCOUNT).
         """
         asked = self._open(work, principal, name)
         asked.check_second(principal.system)
@@ -116,7 +160,12 @@ class Acts:
                 actor=principal.system,
                 principal=principal,
             )
-        return decided
+        made = None
+        if asked.kind is ActKind.RESET_ACCOUNT:
+            made = self._administering.reset(
+                work, asked.subject, actor=principal.system, reason=asked.reason
+            )
+        return decided, made
 
     def decline(self, work: UnitOfWork, principal: Principal, name: str) -> AskedAct:
         """Decline an act; who asked takes it back so. Raises as `confirm`, but of a second one."""
@@ -127,16 +176,27 @@ class Acts:
         """One act. Raises NotFound (ACT_NOT_FOUND)."""
         with self._database.reading() as session:
             row = store.act(session, names.parse(names.ACT, name)["act"])
-        if row is None or not self._sees(principal, row.department):
+        asked = None if row is None else self._act(row)
+        if asked is None or not self._sees(principal, asked):
             raise _not_found()
-        return self._act(row)
+        return asked
 
     def page(
-        self, principal: Principal, *, size: int, token: str, open_only: bool
+        self,
+        principal: Principal,
+        *,
+        size: int,
+        token: str,
+        open_only: bool,
+        kind: ActKind | None = None,
     ) -> list[AskedAct]:
-        """At most `size` + 1 acts that the caller may decide (an auditor: all), newest first."""
-        everybody = principal.has(Role.AUDITOR)
-        departments = None if everybody else self._departments.all_of(principal)
+        """At most `size` + 1 acts that the caller may decide (an auditor: all), newest first.
+
+        `kind`: only of it.
+        """
+        departments = self._seen_by(principal)
+        if kind is not None:
+            departments = {one: of for one, of in departments.items() if one == kind.value}
         with self._database.reading() as session:
             rows = store.page(
                 session,
@@ -147,8 +207,26 @@ class Acts:
             )
         return [self._act(row) for row in rows]
 
-    def names_in(self, acts: Sequence[AskedAct]) -> Mapping[str, str]:
-        """What people are called whom acts name, by the account's id: none who is an applicant."""
+    def _seen_by(self, principal: Principal) -> dict[str, Collection[str] | None]:
+        """Of which departments the caller sees acts, by kind; None: of all (rule 1)."""
+        if principal.has(Role.AUDITOR):
+            return dict.fromkeys((one.value for one in ActKind), None)
+        found: dict[str, Collection[str] | None] = {}
+        if principal.has(Role.ADMINISTRATOR):
+            of = self._departments.all_of(principal)
+            found = {one.value: of for one in ActKind if one is not ActKind.RESET_ACCOUNT}
+        if self._departments.may_reset(principal, principal.department):
+            found[ActKind.RESET_ACCOUNT.value] = {principal.department}
+        return found
+
+    def names_in(
+        self, acts: Sequence[AskedAct], principal: Principal | None = None
+    ) -> Mapping[str, str]:
+        """What people are called whom acts name, by the account's id.
+
+        An applicant is named to the counter that asks (`principal`) alone, with the end of their
+        number: it has to tell people of one name apart.
+        """
         wanted = {
             one
             for act in acts
@@ -157,20 +235,35 @@ class Acts:
         with self._database.reading() as session:
             rows = accounts.accounts(session, wanted - {""})
         held = [self._holding.account(row) for row in rows]
-        return {one.id: one.display_name for one in held if not one.is_applicant}
+        counter = principal is not None and self._departments.may_reset(
+            principal, principal.department
+        )
+        told = {one.id: one.display_name for one in held if not one.is_applicant}
+        if counter:
+            told |= {
+                one.id: f"{one.display_name} …{one.holder_code[-4:]}"
+                for one in held
+                if one.is_applicant
+            }
+        return told
 
     def state_of(self, asked: AskedAct) -> ActState:
         """Its state now."""
         return asked.state_at(self._clock.now())
 
-    def _sees(self, principal: Principal, department: str) -> bool:
-        return principal.has(Role.AUDITOR) or self._departments.may_act(principal, department)
+    def _may(self, principal: Principal, kind: ActKind, department: str) -> bool:
+        if kind is ActKind.RESET_ACCOUNT:
+            return self._departments.may_reset(principal, department)
+        return self._departments.may_act(principal, department)
+
+    def _sees(self, principal: Principal, asked: AskedAct) -> bool:
+        return principal.has(Role.AUDITOR) or self._may(principal, asked.kind, asked.department)
 
     def _open(self, work: UnitOfWork, principal: Principal, name: str) -> AskedAct:
         row = store.act(work.session, names.parse(names.ACT, name)["act"], hold=True)
-        if row is None or not self._departments.may_act(principal, row.department):
+        asked = None if row is None else self._act(row)
+        if asked is None or not self._may(principal, asked.kind, asked.department):
             raise _not_found()
-        asked = self._act(row)
         asked.check_open(self._clock.now())
         return asked
 
@@ -229,7 +322,8 @@ class Acts:
 
 def account_of(act: AskedAct) -> str:
     """The id of the account that an act is about; empty of an act about something else."""
-    return act.subject.partition("/")[2] if act.kind is ActKind.DISABLE_ACCOUNT else ""
+    of_account = act.kind in (ActKind.DISABLE_ACCOUNT, ActKind.RESET_ACCOUNT)
+    return act.subject.partition("/")[2] if of_account else ""
 
 
 def person_of(system: str) -> str:

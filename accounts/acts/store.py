@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,10 +59,11 @@ def act(session: Session, act_id: str, *, hold: bool = False) -> ActRow | None:
     return None if row is None else ActRow(**row)
 
 
-def is_asked(session: Session, *, kind: str, subject: str, now: datetime) -> bool:
-    """Whether the same act waits already."""
+def is_asked(session: Session, *, kind: str, subject: str, department: str, now: datetime) -> bool:
+    """Whether the same act of a department waits already."""
     query = sa.select(_ACT.c.id).where(
         _ACT.c.subject == subject,
+        _ACT.c.department == department,
         _ACT.c.state == "ASKED",
         _ACT.c.kind == kind,
         _ACT.c.expire_time > now,
@@ -80,16 +81,27 @@ def decide(session: Session, act_id: str, *, state: str, by: str, at: datetime) 
 def page(
     session: Session,
     *,
-    departments: Collection[str] | None,
+    departments: Mapping[str, Collection[str] | None],
     open_at: datetime | None,
     before: tuple[datetime, str] | None,
     limit: int,
 ) -> Sequence[ActRow]:
-    """Acts of some departments (None: of all), the newest first; of `open_at` only what waits."""
+    """Acts, the newest first: of each kind those of some departments (None: of all).
+
+    Of `open_at` only what waits.
+    """
     columns = _ACT.c
-    query = sa.select(_ACT)
-    if departments is not None:
-        query = query.where(columns.department.in_(sorted(departments)))
+    query = sa.select(_ACT).where(
+        sa.or_(
+            sa.false(),
+            *(
+                columns.kind == kind
+                if of is None
+                else sa.and_(columns.kind == kind, columns.department.in_(sorted(of)))
+                for kind, of in departments.items()
+            ),
+        )
+    )
     if open_at is not None:
         query = query.where(columns.state == "ASKED", columns.expire_time > open_at)
     if before is not None:

@@ -44,6 +44,7 @@ class OwnRpc:
                     kind=pb.AccountEventKind.Value(f"ACCOUNT_EVENT_KIND_{one.kind}"),
                     time=stamp(one.time),
                     method=one.method,
+                    reason=one.reason,
                 )
                 for one in held.events
             ],

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from accounts import codes, model, passkeys, store
@@ -22,7 +22,6 @@ from accounts.flows import Flows
 from accounts.holding import Holding
 from accounts.model import Account, AccountState, Event, Method
 from accounts.own import store as events
-from accounts.own.store import EventRow
 from accounts.places import too_many_tries
 from accounts.sessions import Sessions, not_a_person
 from accounts.store import AccountRow, PasskeyRow, SessionRow
@@ -42,11 +41,21 @@ ADD: Final = "add"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """What happened to an account."""
+
+    kind: str
+    method: str
+    time: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwnAccount:
     """What an owner is told."""
 
     account: Account
-    events: list[EventRow]
+    events: list[Happened]
     passkeys: list[PasskeyRow]
     sessions: list[SessionRow]
     has_password: bool
@@ -80,7 +89,15 @@ class Own:
             session, row = self._held(reading, principal)
             return OwnAccount(
                 account=self._holding.account(row),
-                events=events.events_of(reading, row.id, EVENTS),
+                events=[
+                    Happened(
+                        kind=one.kind,
+                        method=one.method,
+                        time=one.time,
+                        reason=self._holding.reason_of(row.id, one.reason),
+                    )
+                    for one in events.events_of(reading, row.id, EVENTS)
+                ],
                 passkeys=store.passkeys_of(reading, row.id),
                 sessions=store.sessions_of(reading, row.id, now),
                 has_password=bool(row.password),

@@ -18,30 +18,45 @@ _EVENT = sa.Table(
     sa.Column("kind", sa.String(24)),
     sa.Column("method", sa.String(16)),
     sa.Column("time", UtcDateTime),
+    sa.Column("reason", sa.LargeBinary),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """What happened to an account."""
+    """What happened to an account; `reason` is sealed, or empty."""
 
     kind: str
     method: str
     time: datetime
+    reason: bytes = b""
 
 
 def add_event(
-    session: Session, account_id: str, *, kind: str, at: datetime, method: str = ""
+    session: Session,
+    account_id: str,
+    *,
+    kind: str,
+    at: datetime,
+    method: str = "",
+    reason: bytes = b"",
 ) -> None:
     """Note what happened to an account."""
-    session.execute(_EVENT.insert().values(account=account_id, kind=kind, method=method, time=at))
+    session.execute(
+        _EVENT.insert().values(
+            account=account_id, kind=kind, method=method, time=at, reason=reason or None
+        )
+    )
 
 
 def events_of(session: Session, account_id: str, limit: int) -> list[EventRow]:
     """What happened to an account, the newest first."""
     query = sa.select(_EVENT).where(_EVENT.c.account == account_id)
     rows = session.execute(query.order_by(_EVENT.c.id.desc()).limit(limit))
-    return [EventRow(kind=row.kind, method=row.method, time=row.time) for row in rows]
+    return [
+        EventRow(kind=row.kind, method=row.method, time=row.time, reason=row.reason or b"")
+        for row in rows
+    ]
 
 
 def sweep(session: Session, *, before: datetime) -> None:

@@ -18,6 +18,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _AccountState:
@@ -60,6 +65,8 @@ class _ActKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ActKind.Value
     """An account of a department is ended. Its subject is accounts/{account}."""
     ACT_KIND_REVOKE_GRANT: _ActKind.ValueType  # 2
     """A grant is revoked; done in the grant service. departments/{department}/grants/{grant}"""
+    ACT_KIND_RESET_ACCOUNT: _ActKind.ValueType  # 3
+    """An applicant's account is reset: two persons of one counter. Its subject is accounts/{account}."""
 
 class ActKind(_ActKind, metaclass=_ActKindEnumTypeWrapper):
     """What is done by two."""
@@ -70,6 +77,8 @@ ACT_KIND_DISABLE_ACCOUNT: ActKind.ValueType  # 1
 """An account of a department is ended. Its subject is accounts/{account}."""
 ACT_KIND_REVOKE_GRANT: ActKind.ValueType  # 2
 """A grant is revoked; done in the grant service. departments/{department}/grants/{grant}"""
+ACT_KIND_RESET_ACCOUNT: ActKind.ValueType  # 3
+"""An applicant's account is reset: two persons of one counter. Its subject is accounts/{account}."""
 Global___ActKind: _TypeAlias = ActKind  # noqa: Y015
 
 class _ActState:
@@ -128,6 +137,8 @@ class _AccountEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Acco
     """A passkey was added."""
     ACCOUNT_EVENT_KIND_PASSKEY_REMOVED: _AccountEventKind.ValueType  # 8
     """A passkey was taken away."""
+    ACCOUNT_EVENT_KIND_RESET_ASKED: _AccountEventKind.ValueType  # 9
+    """Somebody at a counter asked that it be reset; nothing of it changed by that."""
 
 class AccountEventKind(_AccountEventKind, metaclass=_AccountEventKindEnumTypeWrapper):
     """What happened to an account."""
@@ -150,6 +161,8 @@ ACCOUNT_EVENT_KIND_PASSKEY_ADDED: AccountEventKind.ValueType  # 7
 """A passkey was added."""
 ACCOUNT_EVENT_KIND_PASSKEY_REMOVED: AccountEventKind.ValueType  # 8
 """A passkey was taken away."""
+ACCOUNT_EVENT_KIND_RESET_ASKED: AccountEventKind.ValueType  # 9
+"""Somebody at a counter asked that it be reset; nothing of it changed by that."""
 Global___AccountEventKind: _TypeAlias = AccountEventKind  # noqa: Y015
 
 @_typing.final
@@ -294,25 +307,31 @@ Global___CreateApplicantAccountResponse: _TypeAlias = CreateApplicantAccountResp
 
 @_typing.final
 class ResetApplicantAccountRequest(_message.Message):
-    """Resets an applicant's account."""
+    """Asks that an applicant's account be reset."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     HOLDER_CODE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     holder_code: _builtins.str
     """The identified applicant's code."""
     request_id: _builtins.str
-    """Repeats with one id return the account without its link."""
+    """Repeats with one id return the first answer."""
+    reason: _builtins.str
+    """Why; required, at most 200 characters. Told to who may decide and to the account's owner; in the
+    log as a commitment.
+    """
     def __init__(
         self,
         *,
         holder_code: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -326,23 +345,30 @@ class ResetApplicantAccountResponse(_message.Message):
 
     ACCOUNT_FIELD_NUMBER: _builtins.int
     INVITATION_FIELD_NUMBER: _builtins.int
+    ACT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def account(self) -> Global___Account:
-        """As held."""
+        """As held: it is reset when the act is confirmed."""
 
     @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def invitation(self) -> Global___Invitation:
-        """To be handed over; empty where the request is a repeat."""
+        """Empty: who confirms is told it."""
+
+    @_builtins.property
+    def act(self) -> Global___AskedAct:
+        """The act, which another person of the counter's department confirms."""
 
     def __init__(
         self,
         *,
         account: Global___Account | None = ...,
         invitation: Global___Invitation | None = ...,
+        act: Global___AskedAct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "invitation", b"invitation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "act", b"act", "invitation", b"invitation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "invitation", b"invitation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "act", b"act", "invitation", b"invitation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -539,9 +565,13 @@ class AskedAct(_message.Message):
     subject: _builtins.str
     """Name of what it is done to."""
     subject_name: _builtins.str
-    """Of an account, what its owner is called."""
+    """Of an account, what its owner is called; of an applicant's told to counters only, with the last
+    four characters of their number.
+    """
     department: _builtins.str
-    """The department whose act it is: its administrators, and those above it, decide."""
+    """The department whose act it is: its administrators, and those above it, decide; its counter's
+    people, where the act is theirs.
+    """
     reason: _builtins.str
     """Why."""
     asked_by: _builtins.str
@@ -709,22 +739,26 @@ class ListAskedActsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SHOW_DECIDED_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most so many; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """From an earlier answer."""
     show_decided: _builtins.bool
     """Decided ones and those that are over, too."""
+    kind: Global___ActKind.ValueType
+    """Only of this kind; of all if unspecified."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         show_decided: _builtins.bool = ...,
+        kind: Global___ActKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "show_decided", b"show_decided"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "show_decided", b"show_decided"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -791,18 +825,24 @@ class ConfirmActResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
+    INVITATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def act(self) -> Global___AskedAct:
         """As held."""
+
+    @_builtins.property
+    def invitation(self) -> Global___Invitation:
+        """Of a reset account the fresh link, to be handed over; empty where the request is a repeat."""
 
     def __init__(
         self,
         *,
         act: Global___AskedAct | None = ...,
+        invitation: Global___Invitation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "invitation", b"invitation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "invitation", b"invitation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -884,10 +924,13 @@ class AccountEvent(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     kind: Global___AccountEventKind.ValueType
     """What."""
     method: _builtins.str
     """How: password, passkey, open_id; or empty."""
+    reason: _builtins.str
+    """Why, where it was reset or somebody asked for that."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -898,10 +941,11 @@ class AccountEvent(_message.Message):
         kind: Global___AccountEventKind.ValueType = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         method: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "method", b"method", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "method", b"method", "reason", b"reason", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -129,8 +129,9 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResetApplicantAccount(self, request, context):
-        """Takes an applicant's password, codes and passkeys away and makes a fresh link: a counter that
-        has identified them.
+        """Asks that an applicant's password, codes and passkeys be taken away, by somebody at a counter
+        who has identified them: another person of that counter's department confirms the act
+        (ConfirmAct), and is told the fresh link.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,7 +161,8 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AskAct(self, request, context):
-        """Asks for an act that takes two: another administrator confirms it.
+        """Asks for an act that takes two: another administrator confirms it. What a counter asks for has
+        a method of its own (ResetApplicantAccount).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,8 +183,8 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmAct(self, request, context):
-        """Confirms an act, as the second person. An account is disabled by it; an act of another service
-        is done there then, by who confirmed.
+        """Confirms an act, as the second person. An account is disabled or reset by it; an act of another
+        service is done there then, by who confirmed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,8 +36,9 @@ class AccountServiceStub:
     CreateApplicantAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.CreateApplicantAccountRequest, _accounts_pb2.CreateApplicantAccountResponse]
     """Makes an applicant's account, for a counter that has identified them."""
     ResetApplicantAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ResetApplicantAccountRequest, _accounts_pb2.ResetApplicantAccountResponse]
-    """Takes an applicant's password, codes and passkeys away and makes a fresh link: a counter that
-    has identified them.
+    """Asks that an applicant's password, codes and passkeys be taken away, by somebody at a counter
+    who has identified them: another person of that counter's department confirms the act
+    (ConfirmAct), and is told the fresh link.
     """
     GetAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.GetAccountRequest, _accounts_pb2.GetAccountResponse]
     """One account of a department that the caller may see in the list."""
@@ -50,14 +51,16 @@ class AccountServiceStub:
     confirms the act (ConfirmAct).
     """
     AskAct: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.AskActRequest, _accounts_pb2.AskActResponse]
-    """Asks for an act that takes two: another administrator confirms it."""
+    """Asks for an act that takes two: another administrator confirms it. What a counter asks for has
+    a method of its own (ResetApplicantAccount).
+    """
     GetAskedAct: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.GetAskedActRequest, _accounts_pb2.GetAskedActResponse]
     """One act, for who may decide it."""
     ListAskedActs: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ListAskedActsRequest, _accounts_pb2.ListAskedActsResponse]
     """Lists acts that the caller may decide, the newest first."""
     ConfirmAct: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ConfirmActRequest, _accounts_pb2.ConfirmActResponse]
-    """Confirms an act, as the second person. An account is disabled by it; an act of another service
-    is done there then, by who confirmed.
+    """Confirms an act, as the second person. An account is disabled or reset by it; an act of another
+    service is done there then, by who confirmed.
     """
     DeclineAct: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.DeclineActRequest, _accounts_pb2.DeclineActResponse]
     """Declines an act, or takes it back."""
@@ -84,8 +87,9 @@ class AccountServiceAsyncStub(AccountServiceStub):
     CreateApplicantAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.CreateApplicantAccountRequest, _accounts_pb2.CreateApplicantAccountResponse]  # type: ignore[assignment]
     """Makes an applicant's account, for a counter that has identified them."""
     ResetApplicantAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ResetApplicantAccountRequest, _accounts_pb2.ResetApplicantAccountResponse]  # type: ignore[assignment]
-    """Takes an applicant's password, codes and passkeys away and makes a fresh link: a counter that
-    has identified them.
+    """Asks that an applicant's password, codes and passkeys be taken away, by somebody at a counter
+    who has identified them: another person of that counter's department confirms the act
+    (ConfirmAct), and is told the fresh link.
     """
     GetAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.GetAccountRequest, _accounts_pb2.GetAccountResponse]  # type: ignore[assignment]
     """One account of a department that the caller may see in the list."""
@@ -98,14 +102,16 @@ class AccountServiceAsyncStub(AccountServiceStub):
     confirms the act (ConfirmAct).
     """
     AskAct: _aio.UnaryUnaryMultiCallable[_accounts_pb2.AskActRequest, _accounts_pb2.AskActResponse]  # type: ignore[assignment]
-    """Asks for an act that takes two: another administrator confirms it."""
+    """Asks for an act that takes two: another administrator confirms it. What a counter asks for has
+    a method of its own (ResetApplicantAccount).
+    """
     GetAskedAct: _aio.UnaryUnaryMultiCallable[_accounts_pb2.GetAskedActRequest, _accounts_pb2.GetAskedActResponse]  # type: ignore[assignment]
     """One act, for who may decide it."""
     ListAskedActs: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ListAskedActsRequest, _accounts_pb2.ListAskedActsResponse]  # type: ignore[assignment]
     """Lists acts that the caller may decide, the newest first."""
     ConfirmAct: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ConfirmActRequest, _accounts_pb2.ConfirmActResponse]  # type: ignore[assignment]
-    """Confirms an act, as the second person. An account is disabled by it; an act of another service
-    is done there then, by who confirmed.
+    """Confirms an act, as the second person. An account is disabled or reset by it; an act of another
+    service is done there then, by who confirmed.
     """
     DeclineAct: _aio.UnaryUnaryMultiCallable[_accounts_pb2.DeclineActRequest, _accounts_pb2.DeclineActResponse]  # type: ignore[assignment]
     """Declines an act, or takes it back."""
@@ -141,8 +147,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.ResetApplicantAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.ResetApplicantAccountResponse, _abc.Awaitable[_accounts_pb2.ResetApplicantAccountResponse]]:
-        """Takes an applicant's password, codes and passkeys away and makes a fresh link: a counter that
-        has identified them.
+        """Asks that an applicant's password, codes and passkeys be taken away, by somebody at a counter
+        who has identified them: another person of that counter's department confirms the act
+        (ConfirmAct), and is told the fresh link.
         """
 
     @_abc_1.abstractmethod
@@ -179,7 +186,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.AskActRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.AskActResponse, _abc.Awaitable[_accounts_pb2.AskActResponse]]:
-        """Asks for an act that takes two: another administrator confirms it."""
+        """Asks for an act that takes two: another administrator confirms it. What a counter asks for has
+        a method of its own (ResetApplicantAccount).
+        """
 
     @_abc_1.abstractmethod
     def GetAskedAct(
@@ -203,8 +212,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.ConfirmActRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.ConfirmActResponse, _abc.Awaitable[_accounts_pb2.ConfirmActResponse]]:
-        """Confirms an act, as the second person. An account is disabled by it; an act of another service
-        is done there then, by who confirmed.
+        """Confirms an act, as the second person. An account is disabled or reset by it; an act of another
+        service is done there then, by who confirmed.
         """
 
     @_abc_1.abstractmethod

@@ -51,9 +51,18 @@ class Asking:
         asked = pb.DisableAccountRequest(name=name, reason=reason, request_id=str(uuid.uuid4()))
         await told(self._accounts.DisableAccount(asked, timeout=SECONDS))
 
-    async def acts(self, *, decided: bool = False, token: str = "", size: int = PAGE) -> Any:
-        """A page of the acts that the person may decide."""
-        asked = pb.ListAskedActsRequest(page_size=size, page_token=token, show_decided=decided)
+    async def acts(
+        self,
+        *,
+        decided: bool = False,
+        token: str = "",
+        size: int = PAGE,
+        kind: pb.ActKind.ValueType = pb.ACT_KIND_UNSPECIFIED,
+    ) -> Any:
+        """A page of the acts that the person may decide; with `kind` only of it."""
+        asked = pb.ListAskedActsRequest(
+            page_size=size, page_token=token, show_decided=decided, kind=kind
+        )
         return await told(self._accounts.ListAskedActs(asked, timeout=SECONDS))
 
     async def act(self, name: str) -> pb.AskedAct:
@@ -87,7 +96,7 @@ class Asking:
             return ""
         return str(answer.grant.resource)
 
-    async def confirm(self, held: pb.AskedAct) -> None:
+    async def confirm(self, held: pb.AskedAct) -> pb.ConfirmActResponse:
         """Confirm an act as the second person, and do it where another service does it.
 
         A grant is revoked first, by the person's own right: if that is refused the act still waits,
@@ -105,7 +114,10 @@ class Asking:
                 )
             )
         asked = pb.ConfirmActRequest(name=held.name, request_id=str(uuid.uuid4()))
-        await told(self._accounts.ConfirmAct(asked, timeout=SECONDS))
+        answer: pb.ConfirmActResponse = await told(
+            self._accounts.ConfirmAct(asked, timeout=SECONDS)
+        )
+        return answer
 
     async def decline(self, name: str) -> None:
         """Decline an act, or take it back."""
@@ -119,10 +131,12 @@ class Asking:
         )
         return await told(self._accounts.CreateApplicantAccount(asked, timeout=SECONDS))
 
-    async def reset(self, code: str, request_id: str) -> Any:
-        """Make a fresh link for an applicant who was identified and cannot sign in any more."""
-        asked = pb.ResetApplicantAccountRequest(holder_code=code, request_id=request_id)
-        return await told(self._accounts.ResetApplicantAccount(asked, timeout=SECONDS))
+    async def ask_reset(self, code: str, reason: str, request_id: str) -> None:
+        """Ask that the account of an applicant be reset who was identified."""
+        asked = pb.ResetApplicantAccountRequest(
+            holder_code=code, reason=reason, request_id=request_id
+        )
+        await told(self._accounts.ResetApplicantAccount(asked, timeout=SECONDS))
 
 
 def asking(request: Request, person: Person) -> Asking:

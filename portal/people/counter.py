@@ -1,7 +1,9 @@
 """A counter's pages: the account of an applicant whom it has identified, made or set up anew.
 
-The number of an applicant goes in a form and stands in no address. A link is shown once; with it,
-the applicant alone enrols.
+1. The number of an applicant goes in a form and stands in no address. A link is shown once; with
+   it, the applicant alone enrols.
+2. An account is set up anew by two people of the counter: one asks, another confirms and gets the
+   link. The service holds that, not these pages.
 """
 
 from __future__ import annotations
@@ -9,16 +11,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import UTC
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from accounts.v1 import accounts_pb2 as pb
 from portal.node import told
 from portal.pages import page
-from portal.people.asking import asking
+from portal.people.asking import PAGE, asking
+from portal.people.pages import list_of_acts, page_of_act
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError
@@ -30,8 +33,10 @@ _NONE_GIVEN: Final[Mapping[str, str]] = {"code": "", "name": ""}
 
 @_COUNTER
 async def ask_whom(request: Request, person: Person) -> Response:
-    """Whom the counter has identified."""
-    return _inviting(request)
+    """Whom the counter has identified; and whether a colleague waits to be confirmed."""
+    waiting = await asking(request, person).acts(size=PAGE, kind=pb.ACT_KIND_RESET_ACCOUNT)
+    others = any(each.asked_by != person.system for each in waiting.acts)
+    return _inviting(request, waiting=others)
 
 
 def _inviting(
@@ -39,14 +44,14 @@ def _inviting(
     error: DomainError | None = None,
     given: Mapping[str, str] = _NONE_GIVEN,
     *,
-    again: bool = False,
+    waiting: bool = False,
 ) -> Response:
     return page(
         request,
         "people/invite.html",
         request_id=str(uuid.uuid4()),
         given=given,
-        again=again,
+        waiting=waiting,
         error=error,
     )
 
@@ -61,38 +66,86 @@ async def invite(request: Request, person: Person) -> Response:
         made = await ask.invite(code, name, one(given, "request_id"))
     except DomainError as error:
         return _inviting(request, error, {"code": code, "name": name})
-    return await _invited(request, made, again=False)
+    return await _invited(request, made.account.display_name, made.invitation, again=False)
 
 
 @_COUNTER
 async def ask_whose(request: Request, person: Person) -> Response:
     """Whose account is to be set up anew."""
-    return _inviting(request, again=True)
+    return _resetting(request)
+
+
+def _resetting(
+    request: Request, error: DomainError | None = None, code: str = "", reason: str = ""
+) -> Response:
+    return page(
+        request,
+        "people/reset.html",
+        request_id=str(uuid.uuid4()),
+        code=code,
+        reason=reason,
+        error=error,
+    )
 
 
 @_COUNTER
 async def reset(request: Request, person: Person) -> Response:
-    """Take away by what an applicant signed in, and show a fresh link once."""
+    """Ask that all be taken away by what an applicant signed in; somebody else confirms it."""
     given = await form_of(request, person)
-    code = one(given, "code").upper()
-    ask = asking(request, person)
+    code, reason = one(given, "code").upper(), one(given, "reason")
     try:
-        made = await ask.reset(code, one(given, "request_id"))
+        await asking(request, person).ask_reset(code, reason, one(given, "request_id"))
     except DomainError as error:
-        return _inviting(request, error, {"code": code, "name": ""}, again=True)
-    return await _invited(request, made, again=True)
+        return _resetting(request, error, code, reason)
+    return RedirectResponse("/counter/acts?asked=1", 303)
 
 
-async def _invited(request: Request, made: Any, *, again: bool) -> Response:
+@_COUNTER
+async def acts(request: Request, person: Person) -> Response:
+    """What people of this counter asked for and others of it confirm."""
+    return await list_of_acts(request, person, at="counter", kind=pb.ACT_KIND_RESET_ACCOUNT)
+
+
+@_COUNTER
+async def one_act(request: Request, person: Person) -> Response:
+    """Whose account is to be reset, who asked, why; and to confirm it."""
+    return await page_of_act(request, person, at="counter")
+
+
+@_COUNTER
+async def confirm(request: Request, person: Person) -> Response:
+    """Confirm a reset as the second person: it is done, and the fresh link shown once."""
+    await form_of(request, person)
+    ask = asking(request, person)
+    held = await ask.act(f"acts/{request.path_params['act']}")
+    try:
+        done = await ask.confirm(held)
+    except DomainError as error:
+        if error.reason != "SECOND_PERSON_NEEDED":
+            raise
+        return await page_of_act(request, person, error, at="counter")
+    return await _invited(request, held.subject_name, done.invitation, again=True)
+
+
+@_COUNTER
+async def decline(request: Request, person: Person) -> Response:
+    """Decline a reset, or take it back."""
+    await form_of(request, person)
+    await asking(request, person).decline(f"acts/{request.path_params['act']}")
+    return RedirectResponse("/counter/acts?all=1", 303)
+
+
+async def _invited(
+    request: Request, name: str, invitation: pb.Invitation, *, again: bool
+) -> Response:
     asked = pb.GetSignInWaysRequest()
     ways = await told(request.app.state.node.signing_in.GetSignInWays(asked, timeout=20))
-    token = made.invitation.token
     return page(
         request,
         "people/invited.html",
-        account=made.account,
-        link=f"{ways.origin}/enrol#{token}" if token else "",
-        until=made.invitation.expire_time.ToDatetime(UTC),
+        name=name,
+        link=f"{ways.origin}/enrol#{invitation.token}" if invitation.token else "",
+        until=invitation.expire_time.ToDatetime(UTC),
         again=again,
     )
 
@@ -102,4 +155,8 @@ ROUTES: Final = (
     Route("/counter/accounts", invite, methods=["POST"]),
     Route("/counter/accounts/reset", ask_whose, methods=["GET"]),
     Route("/counter/accounts/reset", reset, methods=["POST"]),
+    Route("/counter/acts", acts, methods=["GET"]),
+    Route("/counter/acts/{act}", one_act, methods=["GET"]),
+    Route("/counter/acts/{act}/confirm", confirm, methods=["POST"]),
+    Route("/counter/acts/{act}/decline", decline, methods=["POST"]),
 )

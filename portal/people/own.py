@@ -29,6 +29,10 @@ _EVENTS: Final = {
         "A counter or the operator set the account up anew",
         "窗口或运维人员重置了账户",
     ),
+    pb.ACCOUNT_EVENT_KIND_RESET_ASKED: (
+        "A counter asked to set the account up anew; nothing changed by that",
+        "窗口发起重置账户，待第二人确认（账户尚未变动）",
+    ),
     pb.ACCOUNT_EVENT_KIND_LINK_OPENED: ("The link to set it up was opened", "打开了设置链接"),
     pb.ACCOUNT_EVENT_KIND_ENROLLED: ("The account was set up", "完成账户设置"),
     pb.ACCOUNT_EVENT_KIND_SIGNED_IN: ("Signed in", "登录"),
@@ -71,7 +75,8 @@ async def _page(request: Request, person: Person, error: DomainError | None = No
     if held.fresh and not held.of_platform:
         asked = pb.BeginAddPasskeyRequest()
         adding = await told(stub.BeginAddPasskey(asked, timeout=SECONDS))
-    reset = next((e for e in held.events if e.kind == pb.ACCOUNT_EVENT_KIND_RESET), None)
+    told_of = (pb.ACCOUNT_EVENT_KIND_RESET, pb.ACCOUNT_EVENT_KIND_RESET_ASKED)
+    reset = next((one for one in held.events if one.kind in told_of), None)
     done = request.query_params.get("done", "")
     return page(
         request,
@@ -83,6 +88,7 @@ async def _page(request: Request, person: Person, error: DomainError | None = No
         ],
         sessions=[(each, _METHODS.get(each.method, _UNKNOWN)) for each in held.sessions],
         reset=reset,
+        only_asked=reset is not None and reset.kind == pb.ACCOUNT_EVENT_KIND_RESET_ASKED,
         adding=adding,
         done=done if done in _DONE and error is None else "",
         error=error,

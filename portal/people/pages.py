@@ -1,7 +1,8 @@
 """Accounts of departments, and the acts that another administrator confirms.
 
 1. What hurts is asked for on one page, with the reason, and confirmed by a second person on
-   another: nobody confirms what they asked for. The services hold that, not these pages.
+   another: nobody confirms what they asked for. The services hold that, not these pages. A
+   counter's acts are decided at `counter`; an auditor reads them here.
 2. Everything is asked as the person: what their role may not see is not there.
 """
 
@@ -33,6 +34,7 @@ _ACCOUNTS: Final = {
 _KINDS: Final = {
     pb.ACT_KIND_DISABLE_ACCOUNT: ("Disable an account", "停用账户"),
     pb.ACT_KIND_REVOKE_GRANT: ("Revoke a grant", "撤销授权"),
+    pb.ACT_KIND_RESET_ACCOUNT: ("Set an applicant's account up anew", "重置申请人账户"),
 }
 _STATES: Final = {
     pb.ACT_STATE_ASKED: ("amber", "Waits for a second person", "待第二人确认"),
@@ -101,16 +103,29 @@ async def disable(request: Request, person: Person) -> Response:
 @_OFFICE
 async def acts(request: Request, person: Person) -> Response:
     """Acts that wait for a second person; with `all=1` those of before, too."""
+    return await list_of_acts(request, person)
+
+
+async def list_of_acts(
+    request: Request,
+    person: Person,
+    *,
+    at: str = "office",
+    kind: pb.ActKind.ValueType = pb.ACT_KIND_UNSPECIFIED,
+) -> Response:
+    """Acts as they are listed at a place of the pages; with `kind` only of it."""
     ask, everything = asking(request, person), "all" in request.query_params
     found, departments = await asyncio.gather(
-        ask.acts(decided=everything, token=after(request)),
+        ask.acts(decided=everything, token=after(request), kind=kind),
         ask.departments(),
     )
     return page(
         request,
         "people/acts.html",
+        at=at,
         acts=[_described(each) for each in found.acts],
         subjects=await ask.subjects(found.acts),
+        reset_kind=pb.ACT_KIND_RESET_ACCOUNT,
         departments=departments,
         everything=everything,
         asked="asked" in request.query_params,
@@ -121,19 +136,27 @@ async def acts(request: Request, person: Person) -> Response:
 @_OFFICE
 async def one_act(request: Request, person: Person) -> Response:
     """One act: what it does, who asked, why; and to confirm it."""
-    return await _act(request, person)
+    return await page_of_act(request, person)
 
 
-async def _act(request: Request, person: Person, error: DomainError | None = None) -> Response:
+async def page_of_act(
+    request: Request, person: Person, error: DomainError | None = None, *, at: str = "office"
+) -> Response:
+    """An act as it is shown at a place of the pages, with forms for who decides it there."""
     ask = asking(request, person)
     held, departments = await asyncio.gather(
         ask.act(f"acts/{request.path_params['act']}"), ask.departments()
     )
+    resets = held.kind == pb.ACT_KIND_RESET_ACCOUNT
+    decider = Role.COUNTER if at == "counter" else Role.ADMINISTRATOR
     return page(
         request,
         "people/act.html",
+        at=at,
+        decides=person.has(decider) and resets == (at == "counter"),
+        resets=resets,
         described=_described(held),
-        subject=(await ask.subjects([held])).get(held.subject, held.subject),
+        subject=(await ask.subjects([held])).get(held.subject, "" if resets else held.subject),
         departments=departments,
         waits=held.state == pb.ACT_STATE_ASKED,
         own=held.asked_by == person.system,
@@ -146,12 +169,15 @@ async def confirm(request: Request, person: Person) -> Response:
     """Confirm an act: it is done."""
     await form_of(request, person)
     ask, name = asking(request, person), f"acts/{request.path_params['act']}"
+    held = await ask.act(name)
+    if held.kind == pb.ACT_KIND_RESET_ACCOUNT:  # its link would be told to a page that shows none
+        return RedirectResponse(f"/counter/{name}", 303)
     try:
-        await ask.confirm(await ask.act(name))
+        await ask.confirm(held)
     except DomainError as error:
         if error.reason not in ("SECOND_PERSON_NEEDED", "OWN_ACCOUNT"):
             raise
-        return await _act(request, person, error)
+        return await page_of_act(request, person, error)
     return RedirectResponse(f"/office/acts/{request.path_params['act']}", 303)
 
 

@@ -299,7 +299,7 @@ def test_a_reset_takes_everything_away(held):
     secret = held.enrol(made)
     begun = held.sign_in(secret)
     with held.server.database.unit_of_work() as work:
-        again = held.server.administering.reset_of_holder(work, NUMBER, actor=OPERATOR)
+        again = held.server.administering.reset(work, made.account.name, actor=OPERATOR)
     assert again.account.id == made.account.id
     assert refusal(Unauthenticated, admitted, held, begun.certificate) == "SESSION_ENDED"
     held.clock.advance(timedelta(seconds=30))

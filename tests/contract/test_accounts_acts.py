@@ -76,7 +76,7 @@ def test_one_asks_and_another_confirms(held):
     held.clock.advance(timedelta(seconds=30))
     alone = refusal(PermissionDenied, decide, held, admin(CLINIC), asked.name)
     assert alone == "SECOND_PERSON_NEEDED"
-    assert decide(held, admin(HEALTH, "b"), asked.name).state is ActState.CONFIRMED
+    assert decide(held, admin(HEALTH, "b"), asked.name)[0].state is ActState.CONFIRMED
     assert refusal(Unauthenticated, held.sign_in, secret, "li.shifan") == "SIGN_IN_REFUSED"
     assert refusal(FailedPrecondition, decide, held, admin(HEALTH, "b"), asked.name) == (
         "ACT_NOT_OPEN"
@@ -98,7 +98,7 @@ def test_another_departments_administrator_decides_nothing(local):
             assert refusal(NotFound, decide, held, stranger, asked.name, how) == "ACT_NOT_FOUND"
         assert refusal(NotFound, held.server.acts.get, stranger, asked.name) == "ACT_NOT_FOUND"
     assert held.server.acts.get(admin(POLICE, "x", Role.AUDITOR), asked.name) == asked
-    assert decide(held, admin(HEALTH), asked.name).state is ActState.CONFIRMED
+    assert decide(held, admin(HEALTH), asked.name)[0].state is ActState.CONFIRMED
 
 
 def test_what_cannot_be_is_not_asked(local):
@@ -133,7 +133,7 @@ def test_a_grants_end_is_agreed_on_here_and_done_elsewhere(local):
     held = local
     of_grant = {"kind": ActKind.REVOKE_GRANT, "department": POLICE}
     asked = ask(held, admin(POLICE), GRANT, **of_grant)
-    assert decide(held, admin(POLICE, "b"), asked.name).state is ActState.CONFIRMED
+    assert decide(held, admin(POLICE, "b"), asked.name)[0].state is ActState.CONFIRMED
     assert refusal(InvalidArgument, ask, held, admin(POLICE), "grants/x", **of_grant) == (
         "MALFORMED_NAME"
     )

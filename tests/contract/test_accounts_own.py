@@ -69,9 +69,12 @@ def test_an_owner_sees_what_happened_and_nobody_else_does(held):
     )
     assert refusal(FailedPrecondition, held.server.own.get, program) == "NOT_A_PERSON"
     with held.server.database.unit_of_work() as work:
-        held.server.administering.reset_of_holder(work, NUMBER, actor="departments/c/systems/c")
+        name = found.account.name
+        held.server.administering.reset(work, name, actor="departments/c/systems/c", reason="遗失")
     found = held.server.own.get(owner)  # by a certificate that was ended: told all the same
-    assert found.events[0].kind == "RESET"
+    assert [(one.kind, one.reason) for one in found.events[:2]] == [
+        ("RESET", "遗失"), ("SIGNED_IN", ""),
+    ]  # fmt: skip
 
 
 def test_a_session_elsewhere_is_ended_and_anothers_is_not(held):

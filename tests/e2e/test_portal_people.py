@@ -169,6 +169,7 @@ def test_every_page_of_the_office_is_fit_for_everybody(
         "disable": f"/office/accounts/{town.people['auditor'].account.split('/')[1]}/disable",
         "invite": "/counter/accounts",
         "reset": "/counter/accounts/reset",
+        "resets": "/counter/acts",
         "acts": "/office/acts?all=1",
         "account": "/account",
     }
@@ -279,18 +280,22 @@ def test_a_session_is_fresh_and_signing_out_ends_it_everywhere(
             assert kept.get("/account").headers["Location"].startswith("/sign-in")
 
 
-def test_who_was_reset_is_told_first(town: Town, browser: Browser) -> None:
+def test_two_of_a_counter_reset_an_account_whose_owner_is_told_first(
+    town: Town, browser: Browser, in_office: dict[str, object]
+) -> None:
     newcomer, scene = list(people(5))[4], town.site.scene
     person = enrol_one(scene, "reset", newcomer.name, newcomer.citizen_number)
     with window(browser, "phone") as context:
         page = context.new_page()
         sign_in(page, town.site.url, person)
+        act = asked_reset(town, browser, in_office, person.login)
+        page.goto(f"{town.site.url}/account")  # nothing was done yet
+        expect(page.locator(".notice").first).to_contain_text("窗口曾发起重置此账户")
+        token = confirmed_reset(town, browser, act, f"{newcomer.name} …{person.login[-4:]}")
         with opened(scene.settings) as server:
-            with server.database.unit_of_work() as work:
-                made = server.administering.reset(work, person.account, actor="test")
-            offered = server.enrolling.begin(made.token)
+            offered = server.enrolling.begin(token)
             server.enrolling.finish(
-                made.token,
+                token,
                 flow=offered.flow,
                 password=person.password,
                 totp_code=TOTP(offered.totp_secret).at(time.time() - 30),
@@ -302,7 +307,46 @@ def test_who_was_reset_is_told_first(town: Town, browser: Browser) -> None:
         sign_in(page, town.site.url, replace(person, secret=offered.totp_secret))
         expect(page.locator("h1")).to_have_text("我的账户")
         expect(page.locator(".notice").first).to_contain_text("此账户曾被重置")
+        expect(page.locator(".notice").first).to_contain_text("原因：手机遗失。")
         assert not faults(page)
+        keep_picture(page, "account-reset-phone-zh")
+
+
+def asked_reset(town: Town, browser: Browser, state: dict[str, object], code: str) -> str:
+    """Somebody of a counter asks that an account be reset; the address of the act."""
+    with window(browser, "desktop", state=state) as context:
+        page = context.new_page()
+        page.goto(f"{town.site.url}/counter/accounts/reset")
+        page.fill("[name=code]", code)
+        page.fill("[name=reason]", "手机遗失")
+        page.get_by_role("button", name="提交").click()
+        expect(page.locator("[role=status]")).to_contain_text("另一位窗口人员")
+        assert not faults(page)
+        keep_picture(page, "counter-acts-desktop-zh")
+        page.get_by_role("link", name="重置申请人账户").click()
+        expect(page.locator("main")).to_contain_text("须由本部门另一位窗口人员确认")
+        expect(page.get_by_role("button", name="确认执行")).to_have_count(0)
+        assert not faults(page)
+        return page.url
+
+
+def confirmed_reset(town: Town, browser: Browser, act: str, whose: str) -> str:
+    """Another one confirms, by the keyboard, and is shown the link; its secret."""
+    with window(browser, "phone") as context:
+        page = context.new_page()
+        sign_in(page, town.site.url, town.people["clerk"])
+        page.get_by_role("link", name="查看待确认操作").click()
+        page.goto(act)
+        expect(page.locator("main")).to_contain_text(whose)
+        assert not misfit(page, "phone", "zh")
+        keep_picture(page, "counter-act-phone-zh")
+        page.get_by_role("button", name="确认执行").press("Enter")
+        link = page.locator("code.secret").inner_text()
+        assert not misfit(page, "phone", "zh")
+        keep_picture(page, "counter-link-phone-zh")
+        page.goto(act)
+        expect(page.locator(".badge")).to_contain_text("已确认执行")
+        return link.partition("/enrol#")[2]
 
 
 def test_a_page_of_somebody_else_signs_nobody_in_at_the_platform(town: Town) -> None:

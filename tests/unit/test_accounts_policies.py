@@ -14,10 +14,10 @@ OWN = "tells the caller what is theirs"
 BEGUN = "begins what is judged when it is answered; keeps nothing"
 KINDS: dict[str, str | tuple[str, ...]] = {
     "CreateApplicantAccount": ("account_created",),
-    "ResetApplicantAccount": ("account_reset",),
+    "ResetApplicantAccount": ("act_asked",),
     "DisableAccount": ("act_asked",),
     "AskAct": ("act_asked",),
-    "ConfirmAct": ("act_confirmed", "account_disabled"),
+    "ConfirmAct": ("act_confirmed", "account_disabled", "account_reset"),
     "DeclineAct": ("act_declined",),
     "GetAccount": "whose account it is, to who administers it",
     "ListAccounts": "whose accounts there are, to who administers them",

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from accounts.acts.model import check_reason
 from runtime import config
 from runtime.identity import APPLICANTS, Role
 from tongban.accounts import Facts, facts_of, invited_facts, opened, operator
@@ -75,15 +76,27 @@ def create(
 
 
 @app.command()
-def reset(name: Name, data: DataFolder = None, as_json: Json = False) -> None:
+def reset(
+    name: Name,
+    reason: Annotated[
+        str, typer.Option(help="Why: its owner reads it, the log keeps a commitment to it.")
+    ] = "",
+    data: DataFolder = None,
+    as_json: Json = False,
+) -> None:
     """Take password, codes and passkeys away, end all sessions, and make a fresh link.
 
-    Example: tongban account reset accounts/abcdefghijklmnop
+    Example: tongban account reset accounts/abcdefghijklmnop --reason 通行密钥遗失
     """
     with outcomes(as_json=as_json):
         settings = config.load(data=data)
         with opened(settings) as server, server.database.unit_of_work() as work:
-            made = server.administering.reset(work, name, actor=operator(settings))
+            made = server.administering.reset(
+                work,
+                name,
+                actor=operator(settings),
+                reason=check_reason(reason) if reason else "",
+            )
         _tell_link(invited_facts(made, settings), as_json)
 
 

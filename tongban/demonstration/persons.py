@@ -1,4 +1,4 @@
-"""People of the county who sign in at the pages: applicant, administrator, auditor, data officer.
+"""People of the county who sign in at the pages: applicant, administrator, clerk, auditor, officer.
 
 Their passwords are in this file and their accounts are enrolled by it, which is for demonstrations.
 """
@@ -55,6 +55,10 @@ def enrol_people(stage: Stage) -> dict[str, Enrolled]:
             "administrator": enrol(
                 "administrator", "钱管理", "qian.guanli", "departments/service-centre",
                 (Role.ADMINISTRATOR, Role.COUNTER, Role.DEPARTMENT),
+            ),
+            "clerk": enrol(
+                "clerk", "郑窗口", "zheng.chuangkou", "departments/service-centre",
+                (Role.COUNTER,),
             ),
             "auditor": enrol(
                 "auditor", "孙审计", "sun.shenji", "departments/audit", (Role.AUDITOR,)
