@@ -12,7 +12,8 @@
 6. What stands in for a material that the applicant refused is not read for the form either, nor
    under another material's question; a plan names what it reads for the form.
 7. What the accepting department is the source of it looks up in its own records: nobody brings it,
-   and nothing of it is fetched, nor filled into the form, without a grant like any other's.
+   and nothing of it is fetched, nor filled into the form, without a grant like any other's. With
+   one that it gave itself they are data under a grant: consent, question, log and receipt as ever.
 8. A rule approves only what it has seen: where a required material must be asked, or nothing tells
    a fact that it compares, it can approve nobody, and the item is not handled at once.
 """
@@ -317,8 +318,10 @@ def _under_grant(
                 return source, why, grant.name, items
     if names.department_of(material.resource) == names.department_of(item.name):
         return MaterialSource.OWN_DATA, (
-            "OWN_DATA", "the accepting department holds it itself: it looks in its own records",
-            "受理部门即数源部门：由其自行查阅本部门数据"), *nothing  # fmt: skip
+            "OWN_DATA", "the accepting department holds it itself: it looks in its own records, or "
+            "asks for a grant over them, and then they fill the form as others' data do",
+            "受理部门即数源部门：由其自行查阅本部门数据；也可向本部门申请授权，此后与其他部门数据一样自动查询填表",
+        ), *nothing  # fmt: skip
     return None, ("NO_GRANT", "the accepting department has no grant in force for it: ask for one",
                   "受理部门没有相应的有效授权：请申请授权"), *nothing  # fmt: skip
 

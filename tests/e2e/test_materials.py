@@ -452,6 +452,20 @@ def test_the_thirty_items_before_and_after_by_the_product(scene: Stage) -> None:
     assert "abolished" in run("materials", "report", "--proofs", *here).output
 
 
+def test_a_departments_own_data_fill_its_form_under_a_grant_that_it_gave_itself(
+    scene: Stage,
+) -> None:
+    item = "departments/public-security/serviceItems/cg2017-15"
+    materials.grant(scene, "police")
+    begun = materials.begin(scene, item, ADULT, "居民身份证复印件")
+    own = next(one for one in begun.materials if one.resource == POPULATION)
+    assert (own.reason, own.grant.split("/")[1]) == ("GRANT_IN_FORCE", "public-security")
+    done = collecting.collect(scene["police"], begun.name, ADULT.citizen_number, ENTRIES)
+    filled = {one.code: (one.value, one.source, one.origin) for one in done.form}
+    assert filled["name"] == (ADULT.name, "resource", POPULATION)
+    assert len(done.log_indices) == 1
+
+
 def test_the_commands_do_it_all(scene: Stage, tmp_path: Any) -> None:
     here, number = at(scene), ADULT.citizen_number
     again = told("materials", "put", HANDLINGS, *at(scene, "centre"))
