@@ -2,8 +2,8 @@
 
 1. A license that never came into force, and one of somebody else, do not exist.
 2. What is shown, copied, delegated or put into a wallet is in force now: ACTIVE, begun, not over.
-3. An agent acts under a delegation of the holder, for its purpose, while it is open. What was made
-   under one ends with it.
+3. An agent acts under a delegation of the holder, for its purpose and in its forms, while it is
+   open. What was made under one ends with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from datetime import datetime, time, timedelta
 
 from licenses import store
 from licenses.delegations import store as delegations
-from licenses.delegations.model import Delegation, decide, delegation_not_found, is_agent
+from licenses.delegations.model import (
+    Delegation,
+    ShownAs,
+    decide,
+    delegation_not_found,
+    is_agent,
+)
 from licenses.model import NEVER_IN_FORCE, License, LicenseState, has_begun, is_expired
 from runtime import names
 from runtime.clock import CHINA
@@ -57,9 +63,16 @@ def own(session: store.Reads, name: str, holder_code: str) -> License:
 
 
 def usable(
-    session: store.Reads, name: str, code: str, *, delegation: str, purpose: str, now: datetime
+    session: store.Reads,
+    name: str,
+    code: str,
+    *,
+    delegation: str,
+    purpose: str,
+    form: ShownAs,
+    now: datetime,
 ) -> tuple[License, Delegation | None]:
-    """The license in force that a holder may use, or an agent for a purpose.
+    """The license in force that a holder may use, or an agent for a purpose and in a form.
 
     With `delegation`, its id, `code` is the agent's. Raises as `own`, NotFound
     (DELEGATION_NOT_FOUND), and FailedPrecondition: those of `delegations.model.decide`,
@@ -70,7 +83,7 @@ def usable(
         under = delegations.delegation_by_id(session, delegation)
         if under is None or not is_agent(under, code):
             raise delegation_not_found()
-        decide(under, name, purpose, now)
+        decide(under, name, purpose, form, now)
         holder = under.grantor_code
     found = own(session, name, holder)
     check_in_force(found, now)

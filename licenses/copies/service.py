@@ -1,9 +1,9 @@
 """Making endorsed copies (加注件).
 
 1. Only of a license in force, for who was identified as its holder, or an agent under a delegation
-   for that purpose, with which the copy ends. Or for a department that may have the license
-   (`licenses.sharing`). The receiver is named in words, and may be a department; a purpose is
-   required.
+   for that purpose that allows copies, with which the copy ends. Or for a department that may have
+   the license (`licenses.sharing`). The receiver is named in words, and may be a department; a
+   purpose is required.
 2. A row is written first; then the copy is drawn from it, sealed by the license's own seal,
    verified as any stranger would, stored under its hash, and told with its audit record and the
    holder's look in one transaction. A repeat goes on with its row and gives the same bytes.
@@ -29,7 +29,7 @@ from licenses.copies.model import (
     endorsed,
     metadata_with,
 )
-from licenses.delegations.model import Delegation, delegation_id
+from licenses.delegations.model import Delegation, ShownAs, delegation_id
 from licenses.documents import Documents
 from licenses.finishing import lay_out, page_of
 from licenses.holders import check_identified
@@ -120,6 +120,7 @@ class Copies:
                 holder_code,
                 delegation=wish.delegation,
                 purpose=purpose,
+                form=ShownAs.COPY,
                 now=now,
             )
 

@@ -1,8 +1,9 @@
 """What a delegation allows.
 
-1. A holder names whom (name and code), which licenses, for what, and until when: at most a year.
-2. The agent may list these licenses, present them and have endorsed copies made of them for that
-   purpose, and nothing else: neither take their originals, nor look at others' looks, nor delegate
+1. A holder names whom (name and code), which licenses, for what, until when (at most a year), and
+   how they may be shown. An endorsed copy carries every field: it is allowed where that is said.
+2. The agent may list these licenses and show them in those ways for that purpose, and nothing else:
+   neither take their originals, nor put them into a wallet, nor look at others' looks, nor delegate
    further. Whoever verifies what was presented or copied under it has to say that purpose.
 3. It is over at its end, or at once when the holder ends it, and with it every presentation and
    every copy that was made under it.
@@ -14,6 +15,8 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
 
 from licenses.texts import same_purpose
 from runtime import names
@@ -21,6 +24,23 @@ from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument, 
 
 LONGEST = timedelta(days=366)
 MOST_LICENSES = 100
+
+
+class ShownAs(StrEnum):
+    """How an agent may show a license."""
+
+    CODE = "code"
+    OFFLINE_QR = "qr"
+    COPY = "copy"
+
+
+#: What is allowed where nothing is said: what shows the chosen fields and leaves no file.
+USUAL: Final = (ShownAs.CODE, ShownAs.OFFLINE_QR)
+_WORDS: Final = {
+    ShownAs.CODE: ("codes", "在线亮证码"),
+    ShownAs.OFFLINE_QR: ("QR codes without a network", "离线亮证码"),
+    ShownAs.COPY: ("endorsed copies", "加注件"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +59,7 @@ class Delegation:
     create_time: datetime
     expire_time: datetime
     end_time: datetime | None = None
+    forms: tuple[ShownAs, ...] = USUAL
     titles: tuple[str, ...] = ()
     grantor_name: str = field(default="", repr=False)
 
@@ -102,11 +123,13 @@ def check_licenses(names: Sequence[str]) -> tuple[str, ...]:
     return chosen
 
 
-def decide(delegation: Delegation, license_: str, purpose: str, now: datetime) -> None:
-    """Whether an agent may present a license for a purpose now.
+def decide(
+    delegation: Delegation, license_: str, purpose: str, form: ShownAs, now: datetime
+) -> None:
+    """Whether an agent may show a license for a purpose now, in a form.
 
     Raises FailedPrecondition: DELEGATION_ENDED, DELEGATION_EXPIRED, DELEGATION_OF_OTHER_LICENSE,
-    DELEGATION_FOR_OTHER_PURPOSE.
+    DELEGATION_FOR_OTHER_PURPOSE, DELEGATION_OF_OTHER_FORM.
     """
     if delegation.end_time is not None:
         raise FailedPrecondition(
@@ -131,4 +154,12 @@ def decide(delegation: Delegation, license_: str, purpose: str, now: datetime) -
             "this delegation is for another purpose: present for the one that it names",
             reason="DELEGATION_FOR_OTHER_PURPOSE",
             message_zh="该委托用于其他事由：请按委托的事由亮证",
+        )
+    if form not in delegation.forms:
+        words, words_zh = _WORDS[form]
+        raise FailedPrecondition(
+            f"this delegation allows no {words}: see its forms with ListDelegations, or ask the "
+            "holder for one that does",
+            reason="DELEGATION_OF_OTHER_FORM",
+            message_zh=f"该委托不允许使用{words_zh}：请查看委托允许的方式，或请委托人另行委托",
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
-from licenses.delegations.model import Delegation
+from licenses.delegations.model import Delegation, ShownAs
 from licenses.delegations.service import Delegating
 from licenses.holders import HOLDERS
 from licenses.v1 import delegations_pb2 as pb
@@ -21,6 +22,12 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "EndDelegation": HOLDERS,
     "ListDelegations": HOLDERS,
     "ListDelegatedLicenses": HOLDERS,
+}
+
+_FORMS: Final = {
+    pb.DELEGATION_FORM_CODE: ShownAs.CODE,
+    pb.DELEGATION_FORM_OFFLINE_QR: ShownAs.OFFLINE_QR,
+    pb.DELEGATION_FORM_COPY: ShownAs.COPY,
 }
 
 
@@ -39,6 +46,9 @@ class DelegationRpc:
         until = time_of(request, "expire_time")
         if until is None:
             raise wrong("expire_time", "required")
+        if not set(request.forms) <= set(_FORMS):
+            raise wrong("forms", "holds one that there is not")
+        forms = [_FORMS[one] for one in request.forms]
         with self._database.unit_of_work() as work:
             return work.once(
                 call.principal.system,
@@ -57,6 +67,7 @@ class DelegationRpc:
                             purpose=request.purpose,
                             expire_time=until,
                             principal=call.principal,
+                            forms=forms,
                         ),
                         self._clock.now(),
                     )
@@ -124,4 +135,5 @@ def _to_delegation(found: Delegation, now: datetime) -> pb.Delegation:
         open=found.is_open(now),
         license_display_names=found.titles,
         grantor_name=found.grantor_name,
+        forms=[value for value, form in _FORMS.items() if form in found.forms],
     )

@@ -20,7 +20,9 @@ from licenses import store as licenses
 from licenses.accesses import store as accesses
 from licenses.delegations import store
 from licenses.delegations.model import (
+    USUAL,
     Delegation,
+    ShownAs,
     check_expire_time,
     check_licenses,
     delegation_not_found,
@@ -62,8 +64,9 @@ class Delegating:
         purpose: str,
         expire_time: datetime,
         principal: Principal,
+        forms: Sequence[ShownAs] = (),
     ) -> Delegation:
-        """A new delegation.
+        """A new delegation; no `forms` are the usual ones.
 
         Raises NotFound (LICENSE_NOT_FOUND, also for another holder's), InvalidArgument
         (BAD_DELEGATED_LICENSES, BAD_DELEGATION_END, BAD_AGENT, BAD_TEXT), FailedPrecondition
@@ -93,6 +96,7 @@ class Delegating:
             purpose=purpose,
             create_time=now,
             expire_time=until,
+            forms=tuple(dict.fromkeys(forms)) or USUAL,
         )
         store.add(work.session, made, index=self._index, actor=principal.system)
         self._record(work, "license_delegated", made, mine, principal)
@@ -171,6 +175,7 @@ class Delegating:
                 "holder_code": of.grantor_code.encode(),
                 "agent_code": of.agent_code.encode(),
                 "purpose": of.purpose.encode(),
+                "forms": canonical(list(of.forms)),
             },
         )
         for one in held:

@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
-from licenses.delegations.model import Delegation
+from licenses.delegations.model import Delegation, ShownAs
 from licenses.store import LicenseRow, Table
 from runtime.database import UtcDateTime
 
@@ -39,6 +39,8 @@ class DelegationRow(Table, table=True):
     create_time: datetime = Field(sa_type=UtcDateTime)
     expire_time: datetime = Field(sa_type=UtcDateTime)
     end_time: datetime | None = Field(sa_type=UtcDateTime, nullable=True)
+    #: How an agent may show them, as JSON.
+    forms: str = Field(sa_type=sa.Text)
     actor: str = Field(max_length=200)
 
 
@@ -59,6 +61,7 @@ def add(
             create_time=delegation.create_time,
             expire_time=delegation.expire_time,
             end_time=delegation.end_time,
+            forms=orjson.dumps(list(delegation.forms)).decode(),
             actor=actor,
         )
     )
@@ -158,4 +161,5 @@ def delegation_of(row: DelegationRow) -> Delegation:
         create_time=row.create_time,
         expire_time=row.expire_time,
         end_time=row.end_time,
+        forms=tuple(map(ShownAs, orjson.loads(row.forms))),
     )

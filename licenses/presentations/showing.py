@@ -9,7 +9,7 @@ from licenses import held
 from licenses import store as licenses
 from licenses.checks import Agency
 from licenses.delegations import store as delegations
-from licenses.delegations.model import is_agent
+from licenses.delegations.model import ShownAs, is_agent
 from licenses.model import License
 from licenses.offline.model import OfflineCode
 from licenses.presentations.model import Presentation, chosen_fields
@@ -71,6 +71,7 @@ def presented(
         holder_code,
         delegation=wanted.delegation,
         purpose=wanted.purpose,
+        form=ShownAs.OFFLINE_QR if offline else ShownAs.CODE,
         now=now,
     )
     ends = [wanted.expire_time, under.expire_time if under else None]

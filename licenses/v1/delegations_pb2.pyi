@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from licenses.v1 import licenses_pb2 as _licenses_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +20,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DelegationForm:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DelegationFormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DelegationForm.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DELEGATION_FORM_UNSPECIFIED: _DelegationForm.ValueType  # 0
+    """Not said."""
+    DELEGATION_FORM_CODE: _DelegationForm.ValueType  # 1
+    """By a code, verified online (PresentLicense)."""
+    DELEGATION_FORM_OFFLINE_QR: _DelegationForm.ValueType  # 2
+    """By a QR code, verified offline (PresentOffline)."""
+    DELEGATION_FORM_COPY: _DelegationForm.ValueType  # 3
+    """By an endorsed copy, a file that carries every field (MakeEndorsedCopy)."""
+
+class DelegationForm(_DelegationForm, metaclass=_DelegationFormEnumTypeWrapper):
+    """How an agent may show what was delegated. Into a wallet it never comes."""
+
+DELEGATION_FORM_UNSPECIFIED: DelegationForm.ValueType  # 0
+"""Not said."""
+DELEGATION_FORM_CODE: DelegationForm.ValueType  # 1
+"""By a code, verified online (PresentLicense)."""
+DELEGATION_FORM_OFFLINE_QR: DelegationForm.ValueType  # 2
+"""By a QR code, verified offline (PresentOffline)."""
+DELEGATION_FORM_COPY: DelegationForm.ValueType  # 3
+"""By an endorsed copy, a file that carries every field (MakeEndorsedCopy)."""
+Global___DelegationForm: _TypeAlias = DelegationForm  # noqa: Y015
 
 @_typing.final
 class Delegation(_message.Message):
@@ -37,6 +66,7 @@ class Delegation(_message.Message):
     OPEN_FIELD_NUMBER: _builtins.int
     LICENSE_DISPLAY_NAMES_FIELD_NUMBER: _builtins.int
     GRANTOR_NAME_FIELD_NUMBER: _builtins.int
+    FORMS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """delegations/{delegation}"""
     agent_name: _builtins.str
@@ -69,6 +99,10 @@ class Delegation(_message.Message):
     def license_display_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What people call the licenses, in their order."""
 
+    @_builtins.property
+    def forms(self) -> _containers.RepeatedScalarFieldContainer[Global___DelegationForm.ValueType]:
+        """How the agent may show them; else DELEGATION_OF_OTHER_FORM."""
+
     def __init__(
         self,
         *,
@@ -83,10 +117,11 @@ class Delegation(_message.Message):
         open: _builtins.bool = ...,
         license_display_names: _abc.Iterable[_builtins.str] | None = ...,
         grantor_name: _builtins.str = ...,
+        forms: _abc.Iterable[Global___DelegationForm.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_code", b"agent_code", "agent_name", b"agent_name", "create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time", "grantor_name", b"grantor_name", "license_display_names", b"license_display_names", "licenses", b"licenses", "name", b"name", "open", b"open", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_code", b"agent_code", "agent_name", b"agent_name", "create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time", "forms", b"forms", "grantor_name", b"grantor_name", "license_display_names", b"license_display_names", "licenses", b"licenses", "name", b"name", "open", b"open", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -105,6 +140,7 @@ class CreateDelegationRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FORMS_FIELD_NUMBER: _builtins.int
     holder_code: _builtins.str
     """The identified holder's code; the licenses must be this holder's."""
     agent_name: _builtins.str
@@ -123,6 +159,10 @@ class CreateDelegationRequest(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Until when; at most 366 days ahead."""
 
+    @_builtins.property
+    def forms(self) -> _containers.RepeatedScalarFieldContainer[Global___DelegationForm.ValueType]:
+        """How the agent may show them; by code and by QR code if empty: copies only where they are named."""
+
     def __init__(
         self,
         *,
@@ -133,10 +173,11 @@ class CreateDelegationRequest(_message.Message):
         purpose: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str = ...,
+        forms: _abc.Iterable[Global___DelegationForm.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_code", b"agent_code", "agent_name", b"agent_name", "expire_time", b"expire_time", "holder_code", b"holder_code", "licenses", b"licenses", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_code", b"agent_code", "agent_name", b"agent_name", "expire_time", b"expire_time", "forms", b"forms", "holder_code", b"holder_code", "licenses", b"licenses", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

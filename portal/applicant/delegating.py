@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -32,6 +33,13 @@ from runtime.errors import FieldViolation, InvalidArgument
 OFFERED: Final = 90
 LONGEST: Final = timedelta(days=365)
 USUAL: Final = timedelta(days=30)
+Words = tuple[str, str]
+#: How an agent may show a license: as sent by the form, and in words.
+FORMS: Final = (
+    (pb.DELEGATION_FORM_CODE, "code", "By a code", "在线亮证码"),
+    (pb.DELEGATION_FORM_OFFLINE_QR, "qr", "By a page without a network", "离线亮证页"),
+    (pb.DELEGATION_FORM_COPY, "copy", "By endorsed copies", "加注件"),
+)
 
 
 @APPLICANT
@@ -69,6 +77,7 @@ async def _form(request: Request, ask: Asking, form: Form) -> Response:
         first=today + timedelta(days=1),
         last=today + LONGEST,
         usual=today + USUAL,
+        ways=FORMS,
         **form.facts(),
     )
 
@@ -84,6 +93,7 @@ async def delegate(request: Request, person: Person) -> Response:
             agent_code=one(given, "agent_code").upper(),
             licenses=given.get("licenses", []),
             purpose=one(given, "purpose"),
+            forms=_forms_of(given.get("forms", [])),
             expire_time=_end_of(one(given, "until")),
             request_id=one(given, "request_id"),
         )
@@ -117,6 +127,9 @@ async def got(request: Request, person: Person) -> Response:
         "applicant/delegated.html",
         delegation=found.delegation,
         until=_last_day(found.delegation),
+        ways=_ways(found.delegation),
+        shows=any(one != pb.DELEGATION_FORM_COPY for one in found.delegation.forms),
+        copies=pb.DELEGATION_FORM_COPY in found.delegation.forms,
         licenses=[
             (
                 held,
@@ -128,15 +141,33 @@ async def got(request: Request, person: Person) -> Response:
     )
 
 
-def _in_order(found: object) -> list[tuple[pb.Delegation, date]]:
-    """With their last days; open ones first, then those that end last."""
+def _in_order(found: object) -> list[tuple[pb.Delegation, date, list[Words]]]:
+    """With their last days and forms; open ones first, then those that end last."""
     shown = sorted(found, key=lambda one: (not one.open, -one.expire_time.seconds))  # type: ignore[call-overload]
-    return [(one, _last_day(one)) for one in shown]
+    return [(one, _last_day(one), _ways(one)) for one in shown]
+
+
+def _ways(one: pb.Delegation) -> list[Words]:
+    """How its agent may show what was delegated, in both languages."""
+    return [(english, chinese) for value, _, english, chinese in FORMS if value in one.forms]
 
 
 def _last_day(one: pb.Delegation) -> date:
     """In China; one that ends with a day ends at the next one's first moment."""
     return (one.expire_time.ToDatetime(UTC) - timedelta(seconds=1)).astimezone(CHINA).date()
+
+
+def _forms_of(given: Sequence[str]) -> list[pb.DelegationForm.ValueType]:
+    """The ways that were ticked. Raises InvalidArgument (BAD_DELEGATION_FORMS) of none."""
+    found = [value for value, key, *_ in FORMS if key in given]
+    if not found:
+        raise InvalidArgument(
+            "choose at least one way in which the agent may show it",
+            reason="BAD_DELEGATION_FORMS",
+            message_zh="请至少选择一种受托人可用的方式",
+            violations=[FieldViolation("forms", "none")],
+        )
+    return found
 
 
 def _end_of(text: str) -> Timestamp:

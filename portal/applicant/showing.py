@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from licenses.v1 import licenses_pb2, offline_pb2
+from licenses.v1 import delegations_pb2, licenses_pb2, offline_pb2
 from licenses.v1 import presentations_pb2 as pb
 from portal.applicant.asking import SECONDS, Asking, asking
 from portal.applicant.delegated import Delegated, delegated
@@ -90,8 +90,15 @@ async def _choose(request: Request, ask: Asking, subject: Subject, form: Form) -
         lifetimes=LIFETIMES,
         uses=USES,
         usual=USUAL,
+        online=_allows(subject, delegations_pb2.DELEGATION_FORM_CODE),
+        offline=_allows(subject, delegations_pb2.DELEGATION_FORM_OFFLINE_QR),
         **form.facts(),
     )
+
+
+def _allows(subject: Subject, form: delegations_pb2.DelegationForm.ValueType) -> bool:
+    """Whether it may be shown so: a holder may as they like, an agent as the holder said."""
+    return subject.delegation is None or form in subject.delegation.forms
 
 
 @APPLICANT

@@ -124,6 +124,7 @@ def delegate(asked: httpx.Client, license_: str, name: str, code: str) -> str:
         "agent_code": code,
         "licenses": license_,
         "purpose": "代办年检",
+        "forms": ["code", "qr"],
         "until": "2027-01-31",
     }
     answer = asked.post(form, data=given)

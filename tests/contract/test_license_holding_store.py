@@ -19,7 +19,7 @@ from licenses.accesses import store as accesses
 from licenses.copies import store as copies
 from licenses.copies.model import EndorsedCopy
 from licenses.delegations import store as delegations
-from licenses.delegations.model import Delegation
+from licenses.delegations.model import Delegation, ShownAs
 from licenses.holder_index import HolderIndex
 from licenses.model import License, LicenseFormat, LicenseState
 from licenses.presentations import store as presentations
@@ -224,6 +224,7 @@ def test_delegations_are_found_by_both_sides_and_end_once(database: Database) ->
         purpose="用途",
         create_time=NOW,
         expire_time=NOW + timedelta(days=1),
+        forms=(ShownAs.COPY,),
     )
     with database.unit_of_work() as work:
         delegations.add(work.session, made, index=INDEX, actor="a")

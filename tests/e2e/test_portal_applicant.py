@@ -333,7 +333,11 @@ def test_an_agent_shows_for_the_purpose_until_the_holder_ends_it(
         # What an agent may do is said, files too.
         for path in ("/my/delegations", "/my/delegations/new"):
             page.goto(town.site.url + path)
-            expect(page.locator("main")).to_contain_text("加注件（载有全部字段的文件）")
+            expect(page.locator("main")).to_contain_text("载有全部字段的文件")
+        # Copies only where the holder ticks them.
+        assert [one.is_checked() for one in page.locator('input[name="forms"]').all()] == [
+            True, True, False,
+        ]  # fmt: skip
         page.goto(f"{town.site.url}/my/delegations")
         assert OTHER.citizen_number not in page.content()
         given.get_by_role("button", name="立即终止").click()

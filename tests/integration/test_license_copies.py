@@ -122,7 +122,7 @@ async def test_wrong_copies_are_refused(node: LicenseNode, tmp_path: Path) -> No
     assert error.reason == "REQUEST_ID_REUSED"
     ask = delegations.CreateDelegationRequest(
         holder_code=HOLDER, agent_name="钱代办", agent_code=agent, licenses=[name],
-        purpose=PURPOSE, request_id=fresh(),
+        purpose=PURPOSE, request_id=fresh(), forms=[delegations.DELEGATION_FORM_COPY],
     )  # fmt: skip
     ask.expire_time.FromDatetime(node.clock.now() + timedelta(days=1))
     given = (await node.counter.delegations.CreateDelegation(ask)).delegation
@@ -137,7 +137,7 @@ async def test_a_copy_of_an_agent_ends_with_the_delegation(node: LicenseNode) ->
     name, agent = (await issue(node)).name, citizen_number(7)
     ask = delegations.CreateDelegationRequest(
         holder_code=HOLDER, agent_name="钱代办", agent_code=agent, licenses=[name],
-        purpose=PURPOSE, request_id=fresh(),
+        purpose=PURPOSE, request_id=fresh(), forms=[delegations.DELEGATION_FORM_COPY],
     )  # fmt: skip
     ask.expire_time.FromDatetime(node.clock.now() + timedelta(days=10))
     given = (await node.counter.delegations.CreateDelegation(ask)).delegation

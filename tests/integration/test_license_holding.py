@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import grpc
 import orjson
 import pytest
 import pytest_asyncio
@@ -20,6 +21,7 @@ from licenses.v1 import presentations_pb2 as presentations
 from runtime import channels, holders
 from runtime.identity import APPLICANTS, Credentials, Role
 from runtime.records import canonical
+from runtime.status import from_rpc_error
 from seal.v1 import seal_pb2
 from tests.builders.license_node import (
     BANK,
@@ -36,11 +38,11 @@ from tests.builders.license_node import (
     running,
     verify,
 )
+from tests.builders.license_verifying import PURPOSE, copied, shown
 from tests.builders.licenses import BUREAU, NOW, citizen_number
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 AGENT = citizen_number(7)
-PURPOSE = "办理公积金提取"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -277,6 +279,37 @@ async def test_an_agent_presents_under_a_delegation_until_it_ends(node: LicenseN
     assert await refusal(mine) == "DELEGATION_ENDED"
     error = await refused(node.counter.delegations.ListDelegatedLicenses(listed))
     assert error.reason == "DELEGATION_NOT_FOUND"
+
+
+async def test_an_agent_shows_a_license_in_the_ways_that_were_allowed(node: LicenseNode) -> None:
+    name = (await issue(node)).name
+    form = delegations.DelegationForm.Value
+    usual = await delegate(node, name)
+    assert list(usual.forms) == [form("DELEGATION_FORM_CODE"), form("DELEGATION_FORM_OFFLINE_QR")]
+
+    async def ways(given: Any) -> list[str]:
+        """What comes of each way to show it: a code, a QR code, a copy."""
+        asked = {"holder_code": AGENT, "delegation": given.name, "purpose": PURPOSE}
+        found = []
+        for way in (
+            lambda: present(node, name, **asked),
+            lambda: shown(node, name, **asked),
+            lambda: copied(node, name, **asked),
+        ):
+            try:
+                await way()
+                found.append("made")
+            except grpc.RpcError as error:
+                found.append(from_rpc_error(error).reason)
+        return found
+
+    other = "DELEGATION_OF_OTHER_FORM"
+    assert await ways(usual) == ["made", "made", other]
+    only = await delegate(node, name, forms=[form("DELEGATION_FORM_COPY")] * 2)
+    assert list(only.forms) == [form("DELEGATION_FORM_COPY")]
+    assert await ways(only) == [other, other, "made"]
+    error = await refused(delegate(node, name, forms=[0]))
+    assert error.reason == "BAD_ARGUMENT"
 
 
 async def test_a_delegation_ends_by_itself_and_no_code_outlives_it(node: LicenseNode) -> None:

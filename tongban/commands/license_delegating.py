@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Final
 
 import typer
 
@@ -36,6 +37,22 @@ app = typer.Typer(
 _Name = Annotated[str, typer.Argument(help="delegations/…")]
 
 
+class Form(StrEnum):
+    """How an agent may show a license."""
+
+    CODE = "code"
+    QR = "qr"
+    COPY = "copy"
+
+
+_FORMS: Final = {
+    Form.CODE: pb.DELEGATION_FORM_CODE,
+    Form.QR: pb.DELEGATION_FORM_OFFLINE_QR,
+    Form.COPY: pb.DELEGATION_FORM_COPY,
+}
+_NAMES: Final = {value: form.value for form, value in _FORMS.items()}
+
+
 @app.command()
 def create(
     license_: Annotated[list[str], typer.Option("--license", help="License; several times.")],
@@ -57,6 +74,13 @@ def create(
     until: Annotated[
         str, typer.Option(metavar="YYYY-MM-DD", help="Its last day, in place of --days.")
     ] = "",
+    form: Annotated[
+        list[Form] | None,
+        typer.Option(
+            help="How the agent may show them; several times. code and qr if nothing is said: a "
+            "copy is a file that carries every field."
+        ),
+    ] = None,
     request_id: RequestId = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
@@ -78,6 +102,7 @@ def create(
             agent_code=agent_code,
             licenses=license_,
             purpose=purpose,
+            forms=[_FORMS[one] for one in form or ()],
             request_id=request_id,
         )
         request.expire_time.FromDatetime(end)
@@ -175,11 +200,13 @@ def _print(found: list[pb.Delegation], as_json: bool, *, one: bool = False) -> N
         say("Delegations", "委托"),
         (
             say("name", "资源名"), say("agent", "受托人"), say("for", "事由"),
-            say("until", "有效至"), say("state", "状态"), say("licenses", "证照"),
+            say("as", "方式"), say("until", "有效至"), say("state", "状态"),
+            say("licenses", "证照"),
         ),
         [
             (
-                each.name, each.agent_name, each.purpose, when(each.expire_time),
+                each.name, each.agent_name, each.purpose,
+                " ".join(_NAMES.get(one, "?") for one in each.forms), when(each.expire_time),
                 say("open", "有效") if each.open else say("over", "已结束"),
                 " ".join(each.licenses),
             )
