@@ -65,6 +65,14 @@ class Neighbours(Protocol):
         """
         ...
 
+    def unknown(self, departments: Sequence[str], items: Sequence[str]) -> list[str]:
+        """Those of these departments and service items that the catalog does not have."""
+        ...
+
+    def has_seal(self, department: str, license_type: str, kind: str, now: datetime) -> bool:
+        """Whether a department has any seal that `seal_of` would take."""
+        ...
+
     def seal_document(
         self,
         document: bytes,
@@ -132,15 +140,7 @@ class NodeNeighbours:
         self, department: str, wanted: str, license_type: str, kind: str, now: datetime
     ) -> IssuingSeal:
         """See Neighbours. Without a wanted one, the only seal in force for the type."""
-        request = seal_pb2.ListSealsRequest(parent=department, page_size=1000)
-        own = [
-            seal
-            for seal in call_node(self._seals.ListSeals, request).seals
-            if seal.state == seal_pb2.SEAL_STATE_ACTIVE
-            and now < seal.end_time.ToDatetime(UTC)
-            and wanted in ("", seal.name)
-            and _is_for(seal.authorization, _kind(license_type), now)
-        ]
+        own = [one for one in self._own(department, license_type, now) if wanted in ("", one.name)]
         in_force = [seal for seal in own if seal.start_time.ToDatetime(UTC) <= now]
         if own and not in_force:
             raise clock_behind(min(seal.start_time.ToDatetime(UTC) for seal in own), now)
@@ -173,6 +173,36 @@ class NodeNeighbours:
             display_name=found.display_name,
             ratio=found.height_mm / found.width_mm if found.width_mm > 0 else 1.0,
         )
+
+    def _own(self, department: str, license_type: str, now: datetime) -> list[seal_pb2.Seal]:
+        """A department's seals for a license type that did not end, begun or not."""
+        request = seal_pb2.ListSealsRequest(parent=department, page_size=1000)
+        return [
+            seal
+            for seal in call_node(self._seals.ListSeals, request).seals
+            if seal.state == seal_pb2.SEAL_STATE_ACTIVE
+            and now < seal.end_time.ToDatetime(UTC)
+            and _is_for(seal.authorization, _kind(license_type), now)
+        ]
+
+    def has_seal(self, department: str, license_type: str, kind: str, now: datetime) -> bool:
+        """See Neighbours."""
+        return any(_is_of_kind(one, kind) for one in self._own(department, license_type, now))
+
+    def unknown(self, departments: Sequence[str], items: Sequence[str]) -> list[str]:
+        """See Neighbours."""
+        known: set[str] = set()
+        request = catalog_pb2.ListDepartmentsRequest(page_size=1000)
+        while departments:
+            page = call_node(self._catalog.ListDepartments, request)
+            known |= {one.name for one in page.departments}
+            if not page.next_page_token:
+                break
+            request.page_token = page.next_page_token
+        if items:
+            asked = catalog_pb2.GetTitlesRequest(names=items)
+            known |= set(call_node(self._catalog.GetTitles, asked).titles)
+        return [one for one in (*departments, *items) if one not in known]
 
     def seal_document(
         self,

@@ -17,6 +17,7 @@ from licenses.documents import MEDIA_TYPES
 from licenses.holders import HOLDERS
 from licenses.issuing import Issuing, Request
 from licenses.library.service import Library
+from licenses.missing import Missing, missing
 from licenses.model import Act, License
 from licenses.neighbours import Neighbours
 from licenses.reading import Reading, check_own_department
@@ -147,6 +148,7 @@ class LicenseRpc:
         def run() -> pb.PutLicenseTypeResponse:
             authority = self._neighbours.issuer(principal.department)
             kind = self._types.check(request.toml, request.template_toml)
+            lacking = missing(kind, principal.department, self._neighbours, self._clock.now())
             with self._database.unit_of_work() as work:
                 return work.once(
                     principal.system,
@@ -154,7 +156,9 @@ class LicenseRpc:
                     request,
                     request.request_id,
                     pb.PutLicenseTypeResponse,
-                    lambda: self._put(work, kind, request, authority.credit_code, principal),
+                    lambda: self._put(
+                        work, kind, request, authority.credit_code, principal, lacking
+                    ),
                 )
 
         return await run_in(self._threads, run)
@@ -166,6 +170,7 @@ class LicenseRpc:
         request: pb.PutLicenseTypeRequest,
         credit_code: str,
         principal: Principal,
+        lacking: Missing,
     ) -> pb.PutLicenseTypeResponse:
         made = self._types.put(
             work,
@@ -177,7 +182,10 @@ class LicenseRpc:
             principal=principal,
         )
         return pb.PutLicenseTypeResponse(
-            license_type=to_type(made), doubled=self._claims.doubled(work, made)
+            license_type=to_type(made),
+            doubled=self._claims.doubled(work, made),
+            unknown=lacking.unknown,
+            without_seal=lacking.without_seal,
         )
 
     async def IssueLicense(  # noqa: N802

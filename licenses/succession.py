@@ -90,9 +90,9 @@ class Successions:
 
         `reason` holds no personal data, at most 200 characters. Raises what `Issuing.issue` raises,
         NotFound (LICENSE_NOT_FOUND), FailedPrecondition (TRANSITION_FORBIDDEN, LICENSE_EXPIRED,
-        RENEWAL_TOO_EARLY) and InvalidArgument (BAD_TEXT, PERSONAL_NUMBER_IN_TEXT, HOLDER_IN_TEXT,
-        NOTHING_CHANGED, SAME_HOLDER, OTHER_HOLDER, PICTURES_OF_OTHER_HOLDER, BAD_VALID_FROM). What
-        its type does not say is not transferred: FailedPrecondition, NOT_TRANSFERABLE.
+        RENEWAL_TOO_EARLY, RENEWAL_TOO_LATE, NOTHING_TO_RENEW; NOT_TRANSFERABLE where its type does
+        not say that it is) and InvalidArgument (BAD_TEXT, PERSONAL_NUMBER_IN_TEXT, HOLDER_IN_TEXT,
+        NOTHING_CHANGED, SAME_HOLDER, OTHER_HOLDER, PICTURES_OF_OTHER_HOLDER, BAD_VALID_FROM).
         """
         if act not in SUCCESSIONS:
             raise ValueError("this act makes no new version")

@@ -4,7 +4,8 @@
    within a year; one made from paper says the days of the paper, over or not.
 2. A correction keeps the days, or sets the first one right; a transfer is for the rest of them.
 3. Where a field says the first day, that day it is, whatever the act.
-4. A license is renewed from `renew_days` before its last day. The new version is valid from today,
+4. A license is renewed from `renew_days` before its last day until `renew_until_days` after it, and
+   one without a last day only where it would have one. The new version is valid from today,
    since the one before ends at once, or, where that one is over, from the day after it: from the
    first day to the last is one term and no more. It does not begin before the one before did,
    whatever today's clock says.
@@ -131,24 +132,40 @@ def _says_another_end(before: License, order: Order) -> bool:
     return bool(until) and _days_at(until, order.fields) != _days_at(until, before.metadata)
 
 
+def _check_in_time(rule: Validity, until: date | None, today: date) -> None:
+    """Neither too early nor too late."""
+    if until is None:
+        return
+    earliest = until - timedelta(days=rule.renew_days)
+    if today < earliest:
+        raise FailedPrecondition(
+            f"a license of this type is renewed from {rule.renew_days} days before its last "
+            f"day: ask again from {earliest} on, or correct what is wrong in it",
+            reason="RENEWAL_TOO_EARLY",
+            message_zh=f"此类证照在有效期届满前 {rule.renew_days} 日内换发：请于 {earliest} "
+            "起办理；内容有误请用更正",
+            renew_from=earliest.isoformat(),
+        )
+    latest = until + timedelta(days=rule.renew_until_days)
+    if today > latest:
+        raise FailedPrecondition(
+            f"a license of this type is renewed until {rule.renew_until_days} days after its last "
+            f"day, and this one was until {latest}: issue a new one",
+            reason="RENEWAL_TOO_LATE",
+            message_zh=f"此类证照最迟在有效期届满后 {rule.renew_until_days} 日内换发，"
+            f"该证照的换发已于 {latest} 截止：请重新签发",
+            renew_until=latest.isoformat(),
+        )
+
+
 def renewed(before: License, order: Order, wished: date | None, today: date) -> Term:
     """The days of a renewed license.
 
-    Raises FailedPrecondition (RENEWAL_TOO_EARLY), InvalidArgument (BAD_VALID_FROM,
-    BAD_LICENSE_FIELDS).
+    Raises FailedPrecondition (RENEWAL_TOO_EARLY, RENEWAL_TOO_LATE, NOTHING_TO_RENEW),
+    InvalidArgument (BAD_VALID_FROM, BAD_LICENSE_FIELDS).
     """
     rule, until = order.type.validity, before.valid_to
-    if until is not None:
-        earliest = until - timedelta(days=rule.renew_days)
-        if today < earliest:
-            raise FailedPrecondition(
-                f"a license of this type is renewed from {rule.renew_days} days before its last "
-                f"day: ask again from {earliest} on, or correct what is wrong in it",
-                reason="RENEWAL_TOO_EARLY",
-                message_zh=f"此类证照在有效期届满前 {rule.renew_days} 日内换发：请于 {earliest} "
-                "起办理；内容有误请用更正",
-                renew_from=earliest.isoformat(),
-            )
+    _check_in_time(rule, until, today)
     today = max(today, before.valid_from)
     after = until + timedelta(days=1) if until and until < today else today
     told = first_day(rule, order.fields)
@@ -168,6 +185,13 @@ def renewed(before: License, order: Order, wished: date | None, today: date) -> 
         place = f"fields.{rule.from_field}" if told else "valid_from"
         _refuse([FieldViolation(place, "before the first day of the license that is renewed")])
     end = last_day(start, rule, order.fields)
+    if end is None and until is None:
+        raise FailedPrecondition(
+            "the license has no last day, and would have none: there is nothing to renew; correct "
+            "it where what it says is wrong",
+            reason="NOTHING_TO_RENEW",
+            message_zh="该证照长期有效，换发后仍无截止日期，无须换发；内容有误请用更正",
+        )
     if end and (end < today or (rule.until_field and until and end <= until)):
         _refuse([FieldViolation(_end_place(order), "the last day must be later than before")])
     return start, end

@@ -28,6 +28,7 @@ VALUES_LIMIT = 500
 HOLDERS_LIMIT = 20
 ISSUERS_LIMIT = 500
 RENEW_DAYS = 90
+RENEW_UNTIL_DAYS = 365
 FIRST_VERSION = 1
 #: TOML of a type, and of a template.
 TEXT_LIMIT = 256 * 1024
@@ -98,7 +99,8 @@ class LicenseField:
     `agrees_with`: what of a holder's number it must agree with (`types.agreement`). What it must
     agree with beside itself (`types.relations`): of a date `least` and `most` may be "today";
     `not_before`: another date; `least_age`: of the holders, on that date; `sole_holder`: the code
-    that stands where one alone holds the license, and only there.
+    that stands where one alone holds the license, and only there. `unprinted`: it stands on no
+    page.
     """
 
     code: str
@@ -117,6 +119,7 @@ class LicenseField:
     not_before: str = ""
     least_age: int = 0
     sole_holder: str = ""
+    unprinted: bool = False
 
     def name_of(self, code: str) -> str:
         """What a code of this field's list says; the code itself where it is in no list."""
@@ -140,7 +143,7 @@ class Validity:
     `until_field`: a date field of the type that says the last day; empty is without end.
     `from_field`: one that says the first day; "" is the day of issuing. Of a column of a table
     (`KZ_T.D`) it is the latest, and the earliest, of its dates. `renew_days`: a license is renewed
-    from so many days before its last one.
+    from so many days before its last one, until `renew_until_days` after it.
     """
 
     years: int = 0
@@ -149,6 +152,7 @@ class Validity:
     until_field: str = ""
     unlimited: bool = False
     renew_days: int = RENEW_DAYS
+    renew_until_days: int = RENEW_UNTIL_DAYS
     from_field: str = ""
 
 

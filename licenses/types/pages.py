@@ -17,6 +17,8 @@ from runtime.errors import FieldViolation, InvalidArgument
 
 #: Values of a page that stand in no metadata.
 _MADE = frozenset({"validity", "issue_date", "valid_from", "valid_to", "holders"})
+_LAST_DAY = frozenset({"validity", "valid_to", "ZZYXQJZRQ"})
+_FIRST_DAY = frozenset({"validity", "valid_from", "ZZYXQQSRQ"})
 _METADATA = frozenset({
     "ZZMC", "ZZLXDM", "ZZBH", "ZZBS", "ZZBFJG", "ZZBFJGDM", "ZZBFRQ", "CZZT", "CZZTDM", "CZZTDMLX",
     "CZZTDMLXDM", "ZZYXQQSRQ", "ZZYXQJZRQ", "ZZQZR", "ZZQZSJ", "ZZQZMC",
@@ -85,13 +87,45 @@ def _page_problems(kind: LicenseType, page: template.Template) -> list[FieldViol
         for slot in page.slots
         if not slot.optional and slot.key not in kind.slots
     ]
-    shown = set(kind.slots.values())
-    wrong += [
-        FieldViolation(f"fields.{one.code}", "a picture that the page does not show")
-        for one in kind.fields
-        if one.kind is FieldKind.IMAGE and one.code not in shown
-    ]
-    return wrong + _unsaid(kind, page)
+    return wrong + _unsaid(kind, page) + _unshown(kind) + _shown_twice(kind, page)
+
+
+def _unshown(kind: LicenseType) -> list[FieldViolation]:
+    """A field that stands nowhere: most likely another one stands in its place.
+
+    Who reads the page would not know what the seal covers besides; where it is meant, it is said.
+    """
+    shown, rule = set(kind.slots.values()), kind.validity
+    if shown & _LAST_DAY:
+        shown.add(rule.until_field)
+    if shown & _FIRST_DAY:
+        shown.add(rule.from_field)
+    wrong: list[FieldViolation] = []
+    for one in kind.fields:
+        place = f"fields.{one.code}"
+        if one.unprinted == (one.code not in shown):
+            continue
+        if one.unprinted:
+            wrong.append(FieldViolation(place, "the page shows it, and `unprinted` says not"))
+        elif one.kind is FieldKind.IMAGE:
+            wrong.append(FieldViolation(place, "a picture that the page does not show"))
+        else:
+            told = "stands nowhere on the page: name it in [slots], or say unprinted = true"
+            wrong.append(FieldViolation(place, told))
+    return wrong
+
+
+def _shown_twice(kind: LicenseType, page: template.Template) -> list[FieldViolation]:
+    """A field of the type that stands twice on one sheet: once under the words of another."""
+    wrong: list[FieldViolation] = []
+    for sheet in page.sheets:
+        first: dict[str, str] = {}
+        for slot in sheet.slots:
+            key = kind.slots.get(slot.key, "")
+            if key.startswith("KZ_") and first.setdefault(key, slot.key) != slot.key:
+                told = f"{key} stands on this sheet already, as {first[key]}"
+                wrong.append(FieldViolation(f"slots.{slot.key}", told))
+    return wrong
 
 
 def _unsaid(kind: LicenseType, page: template.Template) -> list[FieldViolation]:

@@ -24,6 +24,7 @@ from licenses.types.model import (
     HOLDERS_LIMIT,
     ISSUERS_LIMIT,
     RENEW_DAYS,
+    RENEW_UNTIL_DAYS,
     TABLE_ROWS,
     TEXT_LIMIT,
     VALUES_LIMIT,
@@ -264,6 +265,7 @@ def _validity(row: _Row) -> Validity:
         until_field=inner.text("until_field", ""),
         unlimited=inner.truth("unlimited"),
         renew_days=inner.number("renew_days", RENEW_DAYS, 0, 3650),
+        renew_until_days=inner.number("renew_until_days", RENEW_UNTIL_DAYS, 0, 36_500),
         from_field=inner.text("from_field", ""),
     )
     if not inner.has("renew_days") and (term := shortest(found)):
@@ -272,8 +274,9 @@ def _validity(row: _Row) -> Validity:
     given = [found.years, found.months, found.days, found.until_field, found.unlimited]
     if sum(map(bool, given)) != 1:
         inner.refuse("", "exactly one of years, months, days, until_field, unlimited = true")
-    if found.unlimited and inner.has("renew_days"):
-        inner.refuse("renew_days", "only of what ends")
+    for key in ("renew_days", "renew_until_days"):
+        if found.unlimited and inner.has(key):
+            inner.refuse(key, "only of what ends")
     return found
 
 
@@ -318,6 +321,7 @@ def _field(row: _Row, *, column: bool) -> LicenseField:
         not_before=row.text("not_before", ""),
         least_age=row.number("least_age", 0, 1, 150),
         sole_holder=row.text("sole_holder", ""),
+        unprinted=row.truth("unprinted") if not column else False,
     )
     _check_kind(row, found)
     row.done()

@@ -53,6 +53,7 @@ def to_type(held: TypeVersion, *, texts: bool = False) -> pb.LicenseType:
             until_field=rule.until_field,
             unlimited=rule.unlimited,
             renew_days=0 if rule.unlimited else rule.renew_days,
+            renew_until_days=0 if rule.unlimited else rule.renew_until_days,
             from_field=rule.from_field,
         ),
         template=kind.template,
@@ -91,4 +92,5 @@ def _to_field(one: LicenseField) -> pb.LicenseField:
         not_before=one.not_before,
         least_age=one.least_age,
         sole_holder=one.sole_holder,
+        unprinted=one.unprinted,
     )

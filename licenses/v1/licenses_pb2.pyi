@@ -250,6 +250,7 @@ class LicenseField(_message.Message):
     NOT_BEFORE_FIELD_NUMBER: _builtins.int
     LEAST_AGE_FIELD_NUMBER: _builtins.int
     SOLE_HOLDER_FIELD_NUMBER: _builtins.int
+    UNPRINTED_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """KZ_ and upper-case letters."""
     display_name: _builtins.str
@@ -282,6 +283,8 @@ class LicenseField(_message.Message):
     """The age that every holder who is a person has on this date, at least; 0 is any."""
     sole_holder: _builtins.str
     """The code that stands where there is one holder, and only there; empty is none."""
+    unprinted: _builtins.bool
+    """Stands in the metadata, and on no page."""
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodeValue]:
         """The list of a code."""
@@ -309,10 +312,11 @@ class LicenseField(_message.Message):
         not_before: _builtins.str = ...,
         least_age: _builtins.int = ...,
         sole_holder: _builtins.str = ...,
+        unprinted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agrees_with", b"agrees_with", "code", b"code", "columns", b"columns", "display_name", b"display_name", "display_name_en", b"display_name_en", "kind", b"kind", "least", b"least", "least_age", b"least_age", "length", b"length", "most", b"most", "not_before", b"not_before", "pattern", b"pattern", "required", b"required", "rows", b"rows", "sole_holder", b"sole_holder", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agrees_with", b"agrees_with", "code", b"code", "columns", b"columns", "display_name", b"display_name", "display_name_en", b"display_name_en", "kind", b"kind", "least", b"least", "least_age", b"least_age", "length", b"length", "most", b"most", "not_before", b"not_before", "pattern", b"pattern", "required", b"required", "rows", b"rows", "sole_holder", b"sole_holder", "unprinted", b"unprinted", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -357,6 +361,7 @@ class Validity(_message.Message):
     UNLIMITED_FIELD_NUMBER: _builtins.int
     RENEW_DAYS_FIELD_NUMBER: _builtins.int
     FROM_FIELD_FIELD_NUMBER: _builtins.int
+    RENEW_UNTIL_DAYS_FIELD_NUMBER: _builtins.int
     years: _builtins.int
     """Years from the first day."""
     months: _builtins.int
@@ -373,6 +378,8 @@ class Validity(_message.Message):
     """The date field that says the first day, or the column of a table, of which the earliest; empty
     is the day of issuing.
     """
+    renew_until_days: _builtins.int
+    """Days after the last one until which a license is still renewed."""
     def __init__(
         self,
         *,
@@ -383,10 +390,11 @@ class Validity(_message.Message):
         unlimited: _builtins.bool = ...,
         renew_days: _builtins.int = ...,
         from_field: _builtins.str = ...,
+        renew_until_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "from_field", b"from_field", "months", b"months", "renew_days", b"renew_days", "unlimited", b"unlimited", "until_field", b"until_field", "years", b"years"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "from_field", b"from_field", "months", b"months", "renew_days", b"renew_days", "renew_until_days", b"renew_until_days", "unlimited", b"unlimited", "until_field", b"until_field", "years", b"years"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -910,6 +918,8 @@ class PutLicenseTypeResponse(_message.Message):
 
     LICENSE_TYPE_FIELD_NUMBER: _builtins.int
     DOUBLED_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    WITHOUT_SEAL_FIELD_NUMBER: _builtins.int
     doubled: _builtins.int
     """How many values (or holders) stand on several licenses in force, against the version's `unique`
     (or `only_one`): from before there was such a rule. Those licenses stay, and their next versions
@@ -919,15 +929,29 @@ class PutLicenseTypeResponse(_message.Message):
     def license_type(self) -> Global___LicenseType:
         """The version that was put."""
 
+    @_builtins.property
+    def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Departments and service items of `issuers`, `issued_by` and `accepted_by` that the node's catalog
+        does not have: typed wrong, or not put yet. The type is put all the same.
+        """
+
+    @_builtins.property
+    def without_seal(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Departments that issue it, and have no seal in force of the kind that `seal` names, or none at
+        all where it names none: they are refused until they have one. The type is put all the same.
+        """
+
     def __init__(
         self,
         *,
         license_type: Global___LicenseType | None = ...,
         doubled: _builtins.int = ...,
+        unknown: _abc.Iterable[_builtins.str] | None = ...,
+        without_seal: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["license_type", b"license_type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["doubled", b"doubled", "license_type", b"license_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["doubled", b"doubled", "license_type", b"license_type", "unknown", b"unknown", "without_seal", b"without_seal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

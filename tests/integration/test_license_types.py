@@ -21,6 +21,7 @@ from licenses.wire import order_of
 from runtime.errors import Unavailable
 from runtime.identity import Role
 from tests.builders.license_node import (
+    BANK,
     OFFICE,
     LicenseNode,
     allow,
@@ -138,6 +139,22 @@ async def test_a_rule_that_comes_over_doubles_counts_them_and_leaves_them_to_be_
     assert again.doubled == 0
 
 
+async def test_names_that_the_catalog_does_not_have_are_told_and_so_are_missing_seals(
+    node: LicenseNode,
+) -> None:
+    template = a_type_version().template_text
+    lost, item = "departments/nowhere", "departments/nowhere/serviceItems/x-01"
+    text = FLATS.replace("flat-certificate", "told-certificate").replace("0777", "0778")
+    made = await put(node, text, template, "")
+    assert (list(made.unknown), list(made.without_seal)) == ([], [])
+    text = text.replace('["departments/human-resources"]', f'["{BUREAU}", "{BANK}", "{lost}"]')
+    text = f'accepted_by = ["{item}"]\nseal = "不存在专用章"\n{text}'
+    made = await put(node, text, template, made.license_type.etag)
+    assert made.license_type.version == 2
+    assert list(made.unknown) == [lost, item]
+    assert list(made.without_seal) == [BANK, BUREAU]
+
+
 class _Away:
     """Neighbours that do not seal."""
 
@@ -184,6 +201,7 @@ holder_name = "CZZT"
 holder_number = "CZZTDM.1"
 registration_number = "ZZBH"
 registration_type = "KZ_LX"
+education = "KZ_MJ"
 validity = "validity"
 issuing_authority = "ZZBFJG"
 issue_date = "issue_date"

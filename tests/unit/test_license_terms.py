@@ -182,8 +182,28 @@ def test_a_renewed_license_ends_later_than_before() -> None:
     assert renewed(rule="until", until="2027-01-01")[1] == date(2027, 1, 1)
     # What ended so long ago that a term from then on is over, too.
     long_ago = replace(BEFORE, valid_from=date(2014, 1, 1), valid_to=date(2016, 12, 31))
-    again = (succeeding, long_ago, order("years"), Act.RENEW, date(2017, 1, 1), TODAY)
+    ever = order("years")
+    ever = replace(ever, type=replace(ever.type, validity=Validity(years=3, renew_until_days=9999)))
+    again = (succeeding, long_ago, ever, Act.RENEW, date(2017, 1, 1), TODAY)
     assert wrong(*again) == ["valid_from"]
+
+
+def test_a_license_is_not_renewed_long_after_its_end() -> None:
+    last = date(2027, 12, 31)  # a year after it
+    assert renewed(today=last)[0] == last
+    with pytest.raises(FailedPrecondition) as told:
+        renewed(today=last + timedelta(days=1))
+    assert told.value.reason == "RENEWAL_TOO_LATE"
+    assert told.value.metadata["renew_until"] == last.isoformat()
+
+
+def test_a_license_without_an_end_is_renewed_only_where_it_would_have_one() -> None:
+    endless = replace(BEFORE, valid_to=None)
+    for again in (order("unlimited"), order("until", until="")):
+        with pytest.raises(FailedPrecondition) as told:
+            succeeding(endless, again, Act.RENEW, None, TODAY)
+        assert told.value.reason == "NOTHING_TO_RENEW"
+    assert succeeding(endless, order("years"), Act.RENEW, None, TODAY)[1] == date(2029, 11, 21)
 
 
 def test_a_correction_keeps_the_days_or_sets_the_first_right() -> None:

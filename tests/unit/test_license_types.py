@@ -57,6 +57,26 @@ def test_a_page_without_its_identifier_or_its_holder_is_refused(slot: str) -> No
     assert {one.field for one in told.value.violations} == {"slots"}
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "places"),
+    [
+        ('place = "KZ_DJDD"', 'place = "KZ_BZ"', ["fields.KZ_DJDD", "slots.remarks"]),
+        ('remarks = "KZ_BZ"', "", ["fields.KZ_BZ"]),
+        ('code = "KZ_BZ"', 'code = "KZ_BZ"\nunprinted = true', ["fields.KZ_BZ"]),
+    ],
+)
+def test_a_field_stands_once_on_its_page_or_says_that_it_does_not(
+    old: str, new: str, places: list[str]
+) -> None:
+    text, template = TYPES["employment-registration"]
+    with pytest.raises(InvalidArgument) as told:
+        checked(text.replace(old, new), template)
+    assert [one.field for one in told.value.violations] == places
+    unseen = text.replace('remarks = "KZ_BZ"', "")
+    kept = unseen.replace('code = "KZ_BZ"', 'code = "KZ_BZ"\nunprinted = true')
+    assert checked(kept, template).fields[-1].unprinted
+
+
 def field(**lines: object) -> str:
     """The employment type with one field of its own."""
     values = {"code": "KZ_X", "display_name": "某项", **lines}

@@ -159,9 +159,15 @@ def put(
         )
         answer = client.licenses.PutLicenseType(request, timeout=client.timeout)
         if as_json:
-            print_json({**plain(answer.license_type), "doubled": answer.doubled})
+            told = {
+                "doubled": answer.doubled,
+                "unknown": list(answer.unknown),
+                "without_seal": list(answer.without_seal),
+            }
+            print_json({**plain(answer.license_type), **told})
             return
         _print_type(answer.license_type, as_json)
+        _print_missing(answer)
         if answer.doubled:
             out.print(
                 say(
@@ -171,6 +177,27 @@ def put(
                     "换发时可保留原值；其他证照不能再使用",
                 )
             )
+
+
+def _print_missing(answer: pb.PutLicenseTypeResponse) -> None:
+    if answer.unknown:
+        named = ", ".join(answer.unknown)
+        out.print(
+            say(
+                f"put, but the catalog does not have {named}: correct the name, or put the entry",
+                f"已发布，但目录中没有 {named}：请更正名称，或先在目录中登记",
+            )
+        )
+    if answer.without_seal:
+        named = ", ".join(answer.without_seal)
+        out.print(
+            say(
+                f"put, but {named} cannot issue it yet: no seal in force of the kind that the type "
+                "names (`seal`), or none at all where it names none",
+                f"已发布，但 {named} 暂不能签发：没有该类型要求（seal）的有效印章；"
+                "类型未指定印章的，则没有任何有效印章",
+            )
+        )
 
 
 def _print_type(found: pb.LicenseType, as_json: bool) -> None:
