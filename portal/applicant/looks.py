@@ -13,21 +13,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from portal.applicant.asking import asking
 from portal.applicant.holding import field_names
-from portal.applicant.proving import take
+from portal.applicant.proving import work_of
 from portal.applicant.results import result_of
 from portal.applicant.words import FIELDS, KINDS
 from portal.pages import page, to_save
 from portal.sessions.access import for_roles, form_of
 from portal.sessions.keeping import Person
+from portal.working import Work, works_of
 from runtime.identity import APPLICANTS, Role
 
 #: An index that is further behind than this is told to be; a second or two it always is.
 BEHIND: Final = timedelta(seconds=5)
+PROOF: Final = "looks"
+#: Seconds that whoever asks for the proof waits for it; a few hundred records take no longer.
+SOON: Final = 3.0
 _APPLICANT = for_roles(Role.APPLICANT)
 _VISITOR: Final = ("An unknown visitor of these pages", "门户访客（身份未知）")
 #: Acts that only an agent does, and those about a delegation that only its holder does.
@@ -119,6 +123,7 @@ async def looked(request: Request, person: Person) -> Response:
         ],
         own=own,
         of=of,
+        proof=works_of(request).of(person, PROOF),
         following=accesses.next_page_token,
         following_looks=looks.next_page_token,
         later=bool(asked.get("after")),
@@ -127,10 +132,41 @@ async def looked(request: Request, person: Person) -> Response:
 
 
 @_APPLICANT
-async def proof(request: Request, person: Person) -> Response:
-    """A file with all records and their proofs, which anybody verifies without the node."""
+async def prove(request: Request, person: Person) -> Response:
+    """A file with all records and their proofs, which anybody verifies without the node.
+
+    It is sent at once where it is soon made; else a page says how far it is, and keeps it.
+    """
     await form_of(request, person)
-    return to_save(await take(asking(request, person)), "application/zip", "who-looked.zip")
+    works = works_of(request)
+    await works.begin(person, PROOF, work_of(request.app.state.node.address), seconds=SOON)
+    work = works.of(person, PROOF)
+    if work is None or work.outcome != "PASSED":
+        return RedirectResponse("/my/looks/proof", 303)
+    return _file(work)
+
+
+@_APPLICANT
+async def proof(request: Request, person: Person) -> Response:
+    """How far the proof is, and the file when it is made."""
+    work = works_of(request).of(person, PROOF)
+    if work is None:
+        return RedirectResponse("/my/looks", 303)
+    return page(request, "applicant/proof.html", work=work)
+
+
+@_APPLICANT
+async def proof_file(request: Request, person: Person) -> Response:
+    """The proof, once it is made."""
+    work = works_of(request).of(person, PROOF)
+    if work is None or work.outcome != "PASSED":
+        return RedirectResponse("/my/looks/proof", 303)
+    return _file(work)
+
+
+def _file(work: Work) -> Response:
+    work.about.saved = True
+    return to_save(work.about.file, "application/zip", "who-looked.zip")
 
 
 def by_applicant(one: Any) -> tuple[str, str] | None:
@@ -197,5 +233,7 @@ def _look(one: Any, who: tuple[str, str], names: Mapping[str, tuple[str, str]]) 
 
 ROUTES: Final = (
     Route("/my/looks", looked, methods=["GET"]),
-    Route("/my/looks/proof", proof, methods=["POST"]),
+    Route("/my/looks/proof", prove, methods=["POST"]),
+    Route("/my/looks/proof", proof, methods=["GET"]),
+    Route("/my/looks/proof/file", proof_file, methods=["GET"]),
 )

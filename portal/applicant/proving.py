@@ -5,7 +5,8 @@
    at licenses by others. `looks.json` says of these what the log only commits to, such as purposes.
 2. A record about several holders comes without its salt: it opens to none of them alone.
 3. Nothing is left out silently: the file `README.txt` says up to when it is whole, how many records
-   were not proved yet, and where the time for one download was over.
+   were not proved yet, and where there are more than one download holds.
+4. It is work (`working`): each record is proved by itself, so many of them take a while.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import asyncio
 import base64
 import io
 import json
-import time
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +24,8 @@ from typing import Any, Final
 from exchange.v1 import audit_pb2
 from portal.applicant.asking import SECONDS, Asking
 from portal.node import told
+from portal.sessions.keeping import Person
+from portal.working import Work
 from runtime.clock import CHINA
 from runtime.errors import DomainError
 from runtime.records import commit
@@ -31,8 +33,6 @@ from runtime.records import commit
 GREATEST_FILE: Final = 256
 GREATEST_RECORDS: Final = 10_000
 AT_ONCE: Final = 8
-#: Of one download, seconds.
-LONGEST: Final = 25.0
 _NOT_YET: Final = frozenset({"NOT_YET_SEQUENCED", "LEAF_NOT_FOUND", "INDEX_OUT_OF_RANGE"})
 
 
@@ -48,15 +48,32 @@ class Taken:
     cut: bool = False
 
 
-async def take(ask: Asking) -> bytes:
-    """The ZIP. Bound by time and by number; what was cut is said in it."""
-    taken, end = Taken(), time.monotonic() + LONGEST
-    await _accesses(ask, taken, end)
-    await _looks(ask, taken, end)
-    return await asyncio.to_thread(_packed, ask.code, taken)
+@dataclass(slots=True, kw_only=True)
+class Download:
+    """What a download's pages tell of it, and the ZIP when it is made."""
+
+    file: bytes = b""
+    records: int = 0
+    saved: bool = False
 
 
-async def _accesses(ask: Asking, taken: Taken, end: float) -> None:
+def work_of(node: str) -> Work:
+    """The work of making the ZIP; begun anew where it could not go on."""
+    about = Download()
+
+    async def run(work: Work, person: Person) -> None:
+        ask, taken = Asking(person, node), Taken()
+        work.done = 0
+        await _accesses(ask, taken, work)
+        await _looks(ask, taken, work)
+        about.file = await asyncio.to_thread(_packed, ask.code, taken)
+        about.records = len(taken.accesses) + len(taken.licenses)
+        work.end("PASSED")
+
+    return Work(run=run, about=about)
+
+
+async def _accesses(ask: Asking, taken: Taken, work: Work) -> None:
     token = ""
     while True:
         page = await ask.accesses(token, size=200)
@@ -71,10 +88,11 @@ async def _accesses(ask: Asking, taken: Taken, end: float) -> None:
                     taken.unproved += 1
                 else:
                     taken.accesses.append(one)
+                work.done += 1
         token = page.next_page_token
         if not token:
             return
-        if time.monotonic() > end or len(taken.accesses) >= GREATEST_RECORDS:
+        if len(taken.accesses) >= GREATEST_RECORDS:
             taken.cut = True
             return
 
@@ -97,7 +115,7 @@ async def _proved(ask: Asking, access: Any) -> dict[str, Any] | None:
     }
 
 
-async def _looks(ask: Asking, taken: Taken, end: float) -> None:
+async def _looks(ask: Asking, taken: Taken, work: Work) -> None:
     token, seen = "", set()
     while True:
         page = await ask.looks(token, size=200)
@@ -106,15 +124,13 @@ async def _looks(ask: Asking, taken: Taken, end: float) -> None:
         found = [(leaf, salt) for leaf, salt in fresh.items() if leaf not in seen]
         seen |= set(fresh)
         for start in range(0, len(found), AT_ONCE):
-            if time.monotonic() > end:
-                taken.cut = True
-                return
             some = found[start : start + AT_ONCE]
             for one in await asyncio.gather(*(_located(ask, *leaf) for leaf in some)):
                 if one is None:
                     taken.unproved += 1
                 else:
                     taken.licenses.append(one)
+                work.done += 1
         token = page.next_page_token
         if not token:
             return

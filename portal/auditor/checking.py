@@ -18,11 +18,11 @@ from portal.auditor import traffic, verifying
 from portal.auditor.asking import log_of
 from portal.auditor.kinds import KINDS
 from portal.auditor.words import OUTCOMES, WORKS
-from portal.auditor.working import works_of
 from portal.pages import language_of, page, sayer
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
 from portal.verifier.recorded import CHECKS
+from portal.working import works_of
 from runtime.errors import DomainError
 from runtime.identity import Role
 

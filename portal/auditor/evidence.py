@@ -19,12 +19,12 @@ from starlette.routing import Route
 from exchange.audit.proved import LogProof, ProvenLeaf, documents_of, proof_to_json
 from portal.auditor.log import Log
 from portal.auditor.words import WORKS
-from portal.auditor.working import Work, works_of
 from portal.node import told
 from portal.pages import page, to_save
 from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
 from portal.uploads import File, form_with_files
+from portal.working import Work, works_of
 from runtime.errors import DomainError, InvalidArgument, NotFound
 from runtime.identity import Role
 from seal.v1 import seal_pb2, seal_pb2_grpc

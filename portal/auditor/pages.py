@@ -22,11 +22,11 @@ from portal.auditor.kinds import GROUPS, KINDS
 from portal.auditor.log import Wanted
 from portal.auditor.receipts import ROUTES as RECEIPTS
 from portal.auditor.words import FACTS
-from portal.auditor.working import works_of
 from portal.catalog import display_names, titles
 from portal.pages import page, to_save
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
+from portal.working import works_of
 from runtime.idcodes import holds_citizen_number
 from runtime.identity import Role
 

@@ -21,12 +21,12 @@ from portal.auditor.asking import catalog_of, teller
 from portal.auditor.kinds import KINDS
 from portal.auditor.log import Log, Record, read
 from portal.auditor.words import SIDES, WORKS
-from portal.auditor.working import Work, works_of
 from portal.catalog import display_names
 from portal.pages import page
 from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
 from portal.uploads import File, form_with_files
+from portal.working import Work, works_of
 from runtime.clock import CHINA
 from runtime.errors import DomainError, InvalidArgument
 from runtime.identity import Role

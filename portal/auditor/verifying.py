@@ -19,9 +19,9 @@ from exchange.audit.merkle import Frontier, leaf_hash
 from exchange.audit.note import NoteError, Verifier, open_checkpoint
 from exchange.audit.verify import verify_inclusion
 from portal.auditor.log import Log, Record
-from portal.auditor.working import Work
 from portal.plain import plain_words
 from portal.sessions.keeping import Person
+from portal.working import Work
 from runtime.errors import DomainError, InvalidArgument
 
 MOST: Final = 50

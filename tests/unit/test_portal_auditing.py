@@ -15,12 +15,13 @@ import pytest
 
 from exchange.audit.promising import promise
 from exchange.audit.saved import SavedReceipt, receipt_to_json
-from portal.auditor import comparing, traffic, verifying, working
+from portal import working
+from portal.auditor import comparing, traffic, verifying
 from portal.auditor.comparing import Verdict
 from portal.auditor.log import Log, Wanted, read
 from portal.auditor.traffic import Point
-from portal.auditor.working import Work, Works
 from portal.sessions.keeping import Person
+from portal.working import Work, Works
 from runtime.errors import InvalidArgument, Unauthenticated
 from runtime.identity import Credentials, Role
 from runtime.records import make_record

@@ -1,5 +1,6 @@
 """Every page: nobody opens what is for others, and no form changes anything unasked."""
 
+import asyncio
 import re
 
 import httpx
@@ -10,12 +11,14 @@ from starlette.routing import Route
 from accounts.v1 import accounts_pb2
 from exchange.v1 import delivery_pb2, grants_pb2
 from portal.app import make_app
+from portal.applicant import looks, proving
 from portal.node import NodeLink
 from portal.officer.subscribed import _chosen as chosen
 from portal.officer.subscribed import _lag as lag
 from portal.sessions.keeping import COOKIE, Sessions
 from portal.sessions.keys import SessionKey
 from portal.settings import LinkSettings
+from portal.working import Works
 from runtime.errors import InvalidArgument
 from runtime.identity import Role
 
@@ -145,6 +148,33 @@ async def test_the_start_page_leads_nobody_to_what_they_have_not(app, roles):
     own = {"applicant": "/my/licenses", "administrator": "/office", "counter": "/counter/accounts"}
     others = [own[roles[0]]] if roles else ["/sign-in?back=/my/licenses", "/sign-in"]
     assert tiles == ["/verify", *others]
+
+
+async def test_a_proof_that_takes_long_says_how_far_it_is_and_stays(app):
+    cookie = await signed_in(app, ["applicant"])
+    person = await app.state.sessions.find(cookie)
+    begun, goes_on = proving.work_of("node"), asyncio.Event()
+
+    async def run(work, _person):
+        work.done = 7
+        await goes_on.wait()
+        work.about.file = b"PK"
+        work.end("PASSED")
+
+    begun.run, app.state.works = run, Works()
+    async with asking(app, cookie) as asked:
+        assert (await asked.get("/my/looks/proof")).headers["Location"] == "/my/looks"
+        await app.state.works.begin(person, looks.PROOF, begun, seconds=0.01)
+        under_way = (await asked.get("/my/looks/proof")).text
+        assert "已取得证明的记录： 7" in under_way.replace("\n", " ")
+        assert "progress.js" in under_way
+        assert (await asked.get("/my/looks/proof/file")).status_code == 303
+        goes_on.set()
+        await begun.task
+        made = (await asked.get("/my/looks/proof")).text
+        assert 'href="/my/looks/proof/file"' in made
+        assert "progress.js" not in made
+        assert (await asked.get("/my/looks/proof/file")).content == b"PK"
 
 
 FORM = "/my/delegations/new"

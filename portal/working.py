@@ -1,8 +1,8 @@
-"""Long work of auditors: it goes on when its page is closed, and stands there when they come back.
+"""Long work of who is signed in: it goes on when its page is closed, and stands there afterwards.
 
-1. Work asks the node as its auditor. When their session ends it stands where it is, and goes on as
+1. Work asks the node as who began it. When their session ends it stands where it is, and goes on as
    soon as they have signed in again and open one of its pages.
-2. Of each kind an auditor has one, and a new one takes its place. What came of it is held in
+2. Of each kind somebody has one, and a new one takes its place. What came of it is held in
    memory, for who began it alone, and let go an hour after it ended.
 3. It works in small portions off the loop, so that no page waits for it.
 """
@@ -25,7 +25,7 @@ from runtime.errors import DomainError, Unauthenticated, Unavailable
 
 HELD: Final = timedelta(hours=1)
 AT_ONCE: Final = 0.3
-"""Seconds that a page waits for work that may be short."""
+"""Seconds that a page waits for work that may be short, if it says nothing else."""
 TRIES: Final = 3
 _log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ _log = structlog.get_logger()
 class Work:
     """One piece of work: how far it is, and what came of it."""
 
-    #: Goes on where the work stands, as its auditor; it says its outcome.
+    #: Goes on where the work stands, as who began it; it says its outcome.
     run: Callable[[Work, Person], Awaitable[None]]
     #: What it is about, of which its pages tell.
     about: Any
@@ -58,27 +58,29 @@ class Work:
 
 
 class Works:
-    """Works of all auditors of this process."""
+    """Works of everybody of this process."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, str], Work] = {}
 
     def of(self, person: Person, kind: str) -> Work | None:
-        """The newest work of a kind; one that waited for its auditor goes on."""
+        """The newest work of a kind; one that waited for who began it goes on."""
         held = self._held.get((person.account, kind))
         if held is not None and held.outcome == "WAITS":
             held.outcome = ""
             held.task = asyncio.create_task(self._through(held, person))
         return held
 
-    async def begin(self, person: Person, kind: str, work: Work) -> None:
-        """Begin, in place of what is held; nothing where one runs."""
+    async def begin(
+        self, person: Person, kind: str, work: Work, *, seconds: float = AT_ONCE
+    ) -> None:
+        """Begin, in place of what is held, and wait so long; nothing where one runs."""
         held = self._held.get((person.account, kind))
         if held is not None and not held.outcome:
             return
         self._held[person.account, kind] = work
         work.task = asyncio.create_task(self._through(work, person))
-        await asyncio.wait({work.task}, timeout=AT_ONCE)
+        await asyncio.wait({work.task}, timeout=seconds)
 
     def stop(self, person: Person, kind: str) -> None:
         """Stop the work of a kind, if one runs."""
