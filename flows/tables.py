@@ -1,10 +1,13 @@
-"""Tables that departments hand in: CSV in UTF-8 or GB 18030, and XLSX.
+"""Tables that departments hand in: CSV in UTF-8, GB 18030 or UTF-16 with its mark, and XLSX.
+
+Where the first line has no comma, what stands between cells is its tab or semicolon.
 
 Every row keeps its line number, so that a report can send a person to it.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import struct
@@ -51,7 +54,7 @@ def read_table(path: Path, *, columns: Sequence[str], whole: bool = False) -> li
     """The rows of a `.csv` or `.xlsx` file whose heading has `columns`; empty rows are left out.
 
     With `whole` a cell that stands under no heading is refused (CELLS_SURPLUS). Raises
-    InvalidArgument: TABLE_UNREADABLE, TABLE_TOO_LARGE, COLUMNS_MISSING, COLUMNS_TWICE,
+    InvalidArgument: TABLE_UNREADABLE, TABLE_TOO_LARGE, TABLE_EMPTY, COLUMNS_MISSING, COLUMNS_TWICE,
     NUMBER_ROUNDED.
     """
     try:
@@ -66,8 +69,13 @@ def read_table(path: Path, *, columns: Sequence[str], whole: bool = False) -> li
             message_zh=f"无法读取 {path.name}：请检查文件是否存在、是否可读",
         ) from error
     lines = _xlsx(path, data) if path.suffix.lower() == ".xlsx" else _csv(path, data)
-    if not lines:
-        raise _missing(path, columns)
+    if not any(cell.strip() for _, cells in lines for cell in cells):
+        told, told_zh = first_sheet_only(path)
+        raise InvalidArgument(
+            f"{path.name} is empty: write the headings into its first row, and the rows below{told}",
+            reason="TABLE_EMPTY",
+            message_zh=f"{path.name} 是空表：请在首行写标题，其下写数据{told_zh}",
+        )
     heading = [cell.strip() for cell in lines[0][1]]
     absent = [column for column in columns if column not in heading]
     if absent:
@@ -96,6 +104,24 @@ def read_table(path: Path, *, columns: Sequence[str], whole: bool = False) -> li
     ]
 
 
+def first_sheet_only(path: Path) -> tuple[str, str]:
+    """What to add where a workbook's first worksheet is not the right one, in both languages.
+
+    "" where there is no other with anything in it.
+    """
+    if path.suffix.lower() != ".xlsx":
+        return "", ""
+    sheets = list(read_sheets(path.name, path.read_bytes()).items())[1:]
+    others = [title for title, lines in sheets if any(any(cells) for _, cells in lines)]
+    if not others:
+        return "", ""
+    listed = ", ".join(others[:5])
+    return (
+        f"; only the first worksheet is read, and there is more in {listed}: move it to the front",
+        f"；只读取第一张工作表，而 {listed} 中另有内容：请将其移到最前",
+    )
+
+
 def _check_whole(path: Path, heading: list[str], lines: list[tuple[int, list[str]]]) -> None:
     """A comma that nobody quoted moves what stands behind it, at last to where nobody reads it."""
     for number, cells in lines:
@@ -111,7 +137,8 @@ def _check_whole(path: Path, heading: list[str], lines: list[tuple[int, list[str
 
 
 def _csv(path: Path, data: bytes) -> list[tuple[int, list[str]]]:
-    for encoding in ("utf-8-sig", "gb18030"):
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if marked else ("utf-8-sig", "gb18030"):
         try:
             text = data.decode(encoding)
             break
@@ -119,12 +146,16 @@ def _csv(path: Path, data: bytes) -> list[tuple[int, list[str]]]:
             continue
     else:
         raise InvalidArgument(
-            f"{path.name} is neither UTF-8 nor GB 18030: save it as CSV UTF-8",
+            f"{path.name} is neither UTF-8 nor GB 18030, nor UTF-16 with its mark: save it as CSV "
+            "UTF-8",
             reason="TABLE_UNREADABLE",
-            message_zh=f"{path.name} 既非 UTF-8 也非 GB 18030：请另存为 CSV UTF-8",
+            message_zh=f"{path.name} 既非 UTF-8 也非 GB 18030，也不是带标记的 UTF-16："
+            "请另存为 CSV UTF-8",
         )
     # Strict, since a quote that is never closed would take all the lines below it.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    first = text.lstrip("\r\n").partition("\n")[0]
+    between = "," if "," in first else max("\t;", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=between)
     lines: list[tuple[int, list[str]]] = []
     try:
         for cells in reader:
@@ -246,10 +277,11 @@ def _rounded(name: str, line: int) -> InvalidArgument:
 
 def _missing(path: Path, columns: Sequence[str]) -> InvalidArgument:
     listed = ", ".join(columns)
+    told, told_zh = first_sheet_only(path)
     return InvalidArgument(
-        f"{path.name} lacks columns: {listed}: add them to the first row",
+        f"{path.name} lacks columns: {listed}: add them to the first row{told}",
         reason="COLUMNS_MISSING",
-        message_zh=f"{path.name} 缺少列：{listed}：请补在首行",
+        message_zh=f"{path.name} 缺少列：{listed}：请补在首行{told_zh}",
     )
 
 

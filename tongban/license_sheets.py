@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from flows.tables import Row, read_table
+from flows.tables import Row, first_sheet_only, read_table
 from licenses.v1 import batches_pb2 as pb
 from licenses.v1 import licenses_pb2
 from runtime.errors import DomainError, FieldViolation, InvalidArgument
@@ -65,7 +65,8 @@ _STATES: Final = {
 class Sheet:
     """A sheet that was read: its headings, and its rows as they are sent. Raises InvalidArgument.
 
-    TABLE_UNREADABLE, TABLE_TOO_LARGE, COLUMNS_MISSING, COLUMNS_UNKNOWN, CELLS_SURPLUS, SHEET_EMPTY.
+    TABLE_UNREADABLE, TABLE_TOO_LARGE, TABLE_EMPTY, COLUMNS_MISSING, COLUMNS_UNKNOWN, CELLS_SURPLUS,
+    SHEET_EMPTY.
     """
 
     def __init__(self, path: Path, kind: licenses_pb2.LicenseType) -> None:
@@ -73,10 +74,11 @@ class Sheet:
         self._kind = kind
         self.lines: list[Row] = read_table(path, columns=(), whole=True)
         if not self.lines:
+            told, told_zh = first_sheet_only(path)
             raise InvalidArgument(
-                f"{path.name} has no row below its headings",
+                f"{path.name} has no row below its headings{told}",
                 reason="SHEET_EMPTY",
-                message_zh=f"{path.name} 在标题行之下没有数据",
+                message_zh=f"{path.name} 在标题行之下没有数据{told_zh}",
             )
         self.headings = list(self.lines[0].cells)
         #: Why a row could not be sent: what a stream raises is lost to who reads the answer.
@@ -92,12 +94,13 @@ class Sheet:
         unknown = [heading for heading, code in found.items() if code is None]
         if unknown:
             listed = ", ".join(unknown[:20])
+            told, told_zh = first_sheet_only(self.path)
             raise InvalidArgument(
                 f"{self.path.name} has columns that the license type does not know: {listed}; take "
-                "the headings of `tongban license batch sheet`",
+                f"the headings of `tongban license batch sheet`{told}",
                 reason="COLUMNS_UNKNOWN",
                 message_zh=f"{self.path.name} 有该证照类型没有的列：{listed}；"
-                "请使用 `tongban license batch sheet` 给出的标题",
+                f"请使用 `tongban license batch sheet` 给出的标题{told_zh}",
             )
         meant = {heading: code for heading, code in found.items() if code is not None}
         twice = {code for code in meant.values() if code and list(meant.values()).count(code) > 1}

@@ -13,7 +13,7 @@ from runtime.errors import InvalidArgument
 
 
 def test_encodings_of_offices_are_read(tmp_path):
-    for encoding in ("utf-8", "utf-8-sig", "gb18030"):
+    for encoding in ("utf-8", "utf-8-sig", "gb18030", "utf-16"):
         path = tmp_path / "t.csv"
         path.write_bytes("名称,值\n甲,一\n\n,\n乙, 二 \n".encode(encoding))
         rows = read_table(path, columns=("名称",))
@@ -21,6 +21,30 @@ def test_encodings_of_offices_are_read(tmp_path):
             (2, "甲", "一"),
             (5, "乙", "二"),
         ]
+
+
+@pytest.mark.parametrize("between", ["\t", ";"])
+def test_what_stands_between_cells_is_told_by_the_headings(tmp_path, between):
+    path = tmp_path / "t.csv"
+    path.write_text(f"名称{between}值\n甲,乙{between}一\n", encoding="utf-16")
+    (row,) = read_table(path, columns=("名称",))
+    assert row.cells == {"名称": "甲,乙", "值": "一"}
+
+
+def test_a_workbook_whose_rows_stand_on_another_sheet_says_which(tmp_path):
+    book = Workbook()
+    book.active.append(["说明"])
+    book.create_sheet("数据").append(["名称"])
+    book.create_sheet("空")
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(InvalidArgument, match="only the first worksheet .* 数据: move") as told:
+        read_table(tmp_path / "t.xlsx", columns=("名称",))
+    assert told.value.reason == "COLUMNS_MISSING"
+    book.active["A1"] = None
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(InvalidArgument, match="数据") as told:
+        read_table(tmp_path / "t.xlsx", columns=())
+    assert told.value.reason == "TABLE_EMPTY"
 
 
 def test_a_workbook_is_read_as_people_see_it(tmp_path):
@@ -59,7 +83,8 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [
-        ("t.csv", b"", "COLUMNS_MISSING"),
+        ("t.csv", b"", "TABLE_EMPTY"),
+        ("t.csv", b"\n , \n", "TABLE_EMPTY"),
         ("t.csv", b"a,b\n1,2\n", "COLUMNS_MISSING"),
         ("t.csv", b"\xff\xff\xff", "TABLE_UNREADABLE"),
         ("t.xlsx", b"PK\x03\x04 no zip", "TABLE_UNREADABLE"),

@@ -91,6 +91,7 @@ def test_several_holders_and_a_picture_beside_the_sheet(tmp_path: Path) -> None:
         ("holder_name,登记类型\n人,1\n", "COLUMNS_MISSING"),
         ("holder_name,holder_code,登记类型,KZ_DJLX\n人,1,a,b\n", "COLUMNS_MISSING"),
         ("holder_name,holder_code,holder_name.3\n人,1,c\n", "COLUMNS_UNKNOWN"),
+        ("", "TABLE_EMPTY"),
         ("holder_name,holder_code\n", "SHEET_EMPTY"),
         ("holder_name,holder_code\n,\n", "SHEET_EMPTY"),
     ],
