@@ -16,7 +16,15 @@ from licenses.pages.photographs import prepared, upright_size
 from licenses.pages.pictures import checked
 from licenses.pages.sheets import Template
 from licenses.scans import scan_problem
-from licenses.texts import NAME_LIMIT, TEXT_LIMIT, has_letter, markup_in, text_problem
+from licenses.texts import (
+    NAME_LIMIT,
+    TEXT_LIMIT,
+    dots_astray,
+    has_letter,
+    markup_in,
+    means_nothing,
+    text_problem,
+)
 from licenses.types.agreement import disagreement
 from licenses.types.model import FieldKind, HolderCodeType, LicenseType
 from licenses.types.reading import FIELD_CODE
@@ -105,6 +113,9 @@ def _hash(picture: bytes) -> str:
     return f"sha256:{hashlib.sha256(picture).hexdigest()}"
 
 
+_DOTS_ASTRAY = "the dot of a name stands once, between two of its parts"
+
+
 def _refusal(wrong: list[FieldViolation], known: list[str]) -> InvalidArgument:
     # What is wrong with each stands in the violations, and not here once more.
     shown = wrong[:SHOWN_VIOLATIONS]
@@ -153,8 +164,12 @@ def _holder_problems(order: Order) -> list[FieldViolation]:
             problem = f"a name holds no {BETWEEN}: name several holders one by one"
         elif not problem and not has_letter(one.name):
             problem = "a name has at least one letter or ideograph"
+        elif not problem and means_nothing(one.name):
+            problem = "says that there is no name"
         elif not problem and one.code_type is HolderCodeType.CITIZEN_NUMBER and markup_in(one.name):
             problem = "a person's name has none of < > = @ & + ? # /"
+        elif not problem and one.code_type is HolderCodeType.CITIZEN_NUMBER:
+            problem = _DOTS_ASTRAY if dots_astray(one.name) else ""
         if problem:
             wrong.append(FieldViolation(f"{place}{'name' if place else 'holder_name'}", problem))
         problem = holder_code_problem(one.code_type, one.code) or "" if one.code else "required"

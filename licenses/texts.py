@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Final
 
 from runtime.asking import says_something
 from runtime.errors import FieldViolation, InvalidArgument
@@ -27,6 +28,9 @@ _HIDDEN = re.compile(
 _NAME_LEAST = 2
 # Long numbers have no place in a reason: a citizen number, or a mobile number.
 _PERSONAL_NUMBER = re.compile(r"\d{17}[\dXx]|(?<!\d)1\d{10}(?!\d)")
+_NOBODY: Final = frozenset(
+    {"null", "nil", "none", "nan", "undefined", "空", "无", "暂无", "未知", "不详", "未填", "待定"}
+)
 #: What people type for the dot within a name: bullets, and the stops and dots of other scripts.
 #: Keys are kept, so one that is added here needs a migration that makes them anew.
 _DOTS = str.maketrans(dict.fromkeys(
@@ -58,6 +62,18 @@ def markup_in(value: str) -> bool:
     Nor has it what stands there for a lost character (`王?`), or for no value (`#REF!`, `N/A`).
     """
     return not set("<>=@&+?#/\uff1f\ufffd").isdisjoint(value)
+
+
+def means_nothing(value: str) -> bool:
+    """Whether a name is what a program, or a clerk, writes where there is none: `NULL`, `(空)`."""
+    plain = unicodedata.normalize("NFKC", value).casefold()
+    return "".join(one for one in plain if one.isalnum()) in _NOBODY
+
+
+def dots_astray(value: str) -> bool:
+    """Whether the dot within a name stands twice, or at an end; a full stop may end a name."""
+    key = search_key(value)
+    return "··" in key or key.startswith("·") or (key.endswith("·") and not value.endswith("."))
 
 
 def search_key(name: str) -> str:

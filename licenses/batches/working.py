@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -154,8 +155,8 @@ class BatchWorker:
             return True
         over = threading.Event()
         outcomes: list[Result | _Stopped | None] = []
-        # Of one key the first row of the sheet is issued, whichever thread is the fastest.
-        for some in _first_of_each_key(rows):
+        # Of one key the first row of the sheet that can be is issued, whichever thread is fastest.
+        for some in _in_turns(rows):
             asked = [self._pool.submit(self._issue, batch, version, one, over) for one in some]
             try:
                 while wait(asked, timeout=self._beat).not_done:
@@ -318,11 +319,20 @@ def _day(text: str, field: str) -> date:
     return day
 
 
-def _first_of_each_key(rows: Sequence[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
-    """The rows in two parts, in their order: the first of each key, and those that repeat one."""
-    firsts = {one.row.key: one.number for one in reversed(rows)}
-    first = [one for one in rows if firsts[one.row.key] == one.number]
-    return first, [one for one in rows if firsts[one.row.key] != one.number]
+def _in_turns(rows: Sequence[Waiting]) -> list[list[Waiting]]:
+    """The rows in their order, in parts of which none has a key twice.
+
+    The first of each key, then the second, and so on: what is refused leaves its key to the next.
+    """
+    parts: list[list[Waiting]] = []
+    seen: Counter[str] = Counter()
+    for one in rows:
+        turn = seen[one.row.key]
+        seen[one.row.key] += 1
+        if turn == len(parts):
+            parts.append([])
+        parts[turn].append(one)
+    return parts
 
 
 def _key_reused() -> DomainError:

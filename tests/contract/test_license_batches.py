@@ -142,6 +142,17 @@ def test_a_key_used_for_another_row_is_refused_in_that_row(world: World) -> None
     assert [(one.state, one.reason) for one in found] == [issued, refused, issued] * len(keys)
 
 
+def test_where_the_first_row_of_a_key_is_refused_the_next_that_is_good_has_it(world: World) -> None:
+    keys = [f"k{number}" for number in range(8)]
+    bad = {"valid_from": "2026-13-01"}
+    rows = [a_row(n, key=key, **how) for key in keys for n, how in ((1, bad), (2, {}), (3, {}))]
+    world.issuing.meanwhile = lambda: time.sleep(0.2)
+    batch = world.send(rows)
+    world.work()
+    found = [one.reason for one in world.results(batch.name)]
+    assert found == ["BAD_LICENSE_FIELDS", "", "ROW_KEY_REUSED"] * len(keys)
+
+
 def test_a_cancelled_batch_issues_no_more_and_tells_what_it_issued(world: World) -> None:
     batch = world.send([a_row(n) for n in range(1, 101)])
     world.worker.run_once()

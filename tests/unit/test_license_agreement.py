@@ -17,6 +17,7 @@ from runtime import idcodes
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.idcodes import citizen_check_character
 from tests.builders.licenses import a_type, an_order, citizen_number, validated
+from tongban.violation_words import chinese_words
 
 SEX = LicenseField(
     code="KZ_X",
@@ -104,8 +105,21 @@ def test_a_citizen_number_with_the_structure_of_a_credit_code_is_a_persons() -> 
     assert all("person" in (credit_code_problem(code) or "") for code in both)
 
 
-@pytest.mark.parametrize("name", ["王?", "王\uff1f", "王\ufffd", "#REF!", "N/A"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("王?", "王\uff1f", "王\ufffd", "#REF!", "N/A", "NULL", "null", "(空)", "（无）", "不详"),
+        *("··张", "张··三", "张三•", "·张三", "张.·三"),
+    ],
+)
 def test_what_stands_for_a_lost_value_is_no_persons_name(name: str) -> None:
     with pytest.raises(InvalidArgument) as told:
         validated(an_order(holder_name=name))
     assert [one.field for one in told.value.violations] == ["holder_name"]
+    problem = told.value.violations[0].description
+    assert chinese_words(problem) != problem
+
+
+@pytest.mark.parametrize("name", ["买买提·艾山", "阿依古丽•买买提•示例", "John Smith Jr.", "空山"])
+def test_dots_between_and_a_stop_at_the_end_are_in_names(name: str) -> None:
+    assert validated(an_order(holder_name=name)).holders[0].name == name
