@@ -143,7 +143,7 @@ def _nothing_around(
     value: SealSignature, store: TrustStore, now: datetime
 ) -> tuple[OpenedDocument, OpenedSignature]:
     """The rules' view of a signature without a document; none of `_RULES` looks at files."""
-    listed = ListedSignature(id=LABEL, type=TYPE_SEAL, path="", list_path="", body=0)
+    listed = ListedSignature(id=LABEL, type=TYPE_SEAL, path="", body=0)
     xml = SignatureXml(
         signed_value="",
         seal=None,

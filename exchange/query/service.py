@@ -36,7 +36,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from exchange.audit.appending import AuditLog
-from exchange.audit.model import Usage
+from exchange.audit.model import Receipt, Usage
 from exchange.catalog.schema import ResourceSchema
 from exchange.catalog.service import Schemas
 from exchange.delivery.reading import RecordReader
@@ -164,14 +164,7 @@ class Querying:
             purpose=purpose,
             case_number=case_number,
         )
-        make: _Make = self._answer
-        if self._sources.serves(granted.resource):
-            make, usage = await self._forward(asked, principal, time_remaining)
-        try:
-            receipt = await self._audit.append_made(make, asked, usage, self._audit.tags((key,)))
-        except (PermissionDenied, ResourceExhausted) as error:  # nothing was said to be answered
-            await self._refuse(error, asked)
-            raise
+        receipt = await self._answered(asked, usage, principal, time_remaining)
         return QueryAnswer(found=asked.found, items=asked.shown, receipt=receipt)
 
     async def verify(
@@ -243,15 +236,26 @@ class Querying:
             purpose=purpose,
             case_number=case_number,
         )
+        receipt = await self._answered(asked, usage, principal, time_remaining)
+        return VerifyAnswer(claims=asked.results, receipt=receipt)
+
+    async def _answered(
+        self,
+        asked: Question,
+        usage: Usage | None,
+        principal: Principal,
+        time_remaining: Remaining,
+    ) -> Receipt:
+        """The receipt of an authorized question, which knows its answer then. Raises as `query`."""
         make: _Make = self._answer
-        if self._sources.serves(granted.resource):
+        if self._sources.serves(asked.grant.resource):
             make, usage = await self._forward(asked, principal, time_remaining)
+        tags = self._audit.tags((asked.key,))
         try:
-            receipt = await self._audit.append_made(make, asked, usage, self._audit.tags((key,)))
+            return await self._audit.append_made(make, asked, usage, tags)
         except (PermissionDenied, ResourceExhausted) as error:  # nothing was said to be answered
             await self._refuse(error, asked)
             raise
-        return VerifyAnswer(claims=asked.results, receipt=receipt)
 
     def _answer(self, asked: Sequence[Question]) -> list[SealedRecord]:
         """Read, project or compare, and say it: for all the questions of one group commit."""

@@ -18,7 +18,7 @@ from lxml import etree
 
 from seal import placing
 from seal.ofd.boxes import box_of
-from seal.ofd.markup import child, read_head, read_xml, required, resolve, tag, text
+from seal.ofd.markup import child, read_head, required, resolve, tag, text
 from seal.ofd.package import OfdPackage, structure_error
 from seal.ofd.text import WordSearch, in_reading_order
 from seal.placement import Keyword, Placement, Stamp
@@ -126,13 +126,8 @@ _TEMPLATE: Final = tag("Template")
 _PHYSICAL_BOX: Final = tag("PhysicalBox")
 
 
-def read_pages(package: OfdPackage, doc_root: str) -> Pages:
-    """The pages of the document whose root that is. Raises PackageError (`ofd_structure`)."""
-    return pages_in(package, doc_root, read_xml(package, doc_root))
-
-
 def pages_in(package: OfdPackage, doc_root: str, root: etree._Element) -> Pages:
-    """`read_pages` of a Document.xml as parsed."""
+    """The pages of a document by its root, parsed. Raises PackageError (`ofd_structure`)."""
     common, listed = child(root, "CommonData"), child(root, "Pages")
     pages = tuple(
         PageFile(id=one.get("ID", ""), file=resolve(one.get("BaseLoc", ""), base=doc_root))

@@ -45,7 +45,6 @@ class ListedSignature:
     id: str
     type: str
     path: str
-    list_path: str
     body: int
 
 
@@ -152,7 +151,6 @@ def read_list(package: OfdPackage, body: DocBody) -> SignatureList:
             id=element.get("ID", ""),
             type=element.get("Type", TYPE_SEAL),
             path=resolve(element.get("BaseLoc", ""), base=body.signatures),
-            list_path=body.signatures,
             body=body.index,
         )
         for element in root.iterchildren(tag("Signature"))

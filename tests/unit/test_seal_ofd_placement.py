@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
+from seal.ofd.markup import read_xml
 from seal.ofd.package import PackageError, read_package
-from seal.ofd.placement import Pages, place, read_pages
+from seal.ofd.placement import Pages, pages_in, place
 from seal.placement import AcrossEdges, At, EveryPage, Keyword, Placement, Stamp
 from seal.verify import assess
 from tests.builders.ofd import NOW, later, ofd_of, plain_ofd, seal_ofd, text_object, world
@@ -20,7 +21,8 @@ A3 = "<ofd:Area><ofd:PhysicalBox>0 0 420 297</ofd:PhysicalBox></ofd:Area>"
 
 
 def _pages(document: bytes) -> Pages:
-    return read_pages(read_package(document), "Doc_0/Document.xml")
+    package, root = read_package(document), "Doc_0/Document.xml"
+    return pages_in(package, root, read_xml(package, root))
 
 
 def _place(document: bytes, *wishes: Placement, seal: tuple[float, float] = SEAL) -> list[Stamp]:
