@@ -72,7 +72,7 @@ def read_table(path: Path, *, columns: Sequence[str], whole: bool = False) -> li
     if not any(cell.strip() for _, cells in lines for cell in cells):
         told, told_zh = first_sheet_only(path)
         raise InvalidArgument(
-            f"{path.name} is empty: write the headings into its first row, and the rows below{told}",
+            f"{path.name} is empty: write headings into its first row, and rows below{told}",
             reason="TABLE_EMPTY",
             message_zh=f"{path.name} 是空表：请在首行写标题，其下写数据{told_zh}",
         )
