@@ -41,7 +41,8 @@ def carried_digest(data: bytes, form: LicenseFormat) -> str:
         return ""
 
 
-def _of_pdf(data: bytes) -> Mapping[str, str]:
+def attached(data: bytes, name: str) -> bytes:
+    """The one file of a name that a PDF carries. Raises InvalidArgument, PDF_UNREADABLE."""
     with PDFIUM:
         try:
             pdf = _open_pdf(data)
@@ -51,7 +52,7 @@ def _of_pdf(data: bytes) -> Mapping[str, str]:
             found = [
                 bytes(attachment.get_data())
                 for attachment in _attachments(pdf)
-                if attachment.get_name() == METADATA_FILE
+                if attachment.get_name() == name
             ]
         except pypdfium2.PdfiumError as error:
             raise _unreadable() from error
@@ -59,9 +60,13 @@ def _of_pdf(data: bytes) -> Mapping[str, str]:
             pdf.close()
     if len(found) != 1 or len(found[0]) > _MOST_BYTES:
         raise _unreadable()
+    return found[0]
+
+
+def _of_pdf(data: bytes) -> Mapping[str, str]:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
-        root = etree.fromstring(found[0], parser)
+        root = etree.fromstring(attached(data, METADATA_FILE), parser)
     except etree.XMLSyntaxError as error:
         raise _unreadable() from error
     info: Any = root.getroottree().docinfo

@@ -61,7 +61,9 @@ class Cases:
         )
         beside = ArchiveSurroundings(channel)
         kept = retained(objects, clock)
-        self.archiving = Archiving(database, documents, copying, types, kept, beside, clock)
+        self.archiving = Archiving(
+            database, documents, copying, types, kept, beside, neighbours, clock
+        )
         self.guarding = Guarding(
             database, self.archiving, kept, beside, neighbours, clock, by_persons=by_persons
         )

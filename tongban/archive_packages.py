@@ -5,6 +5,8 @@
 2. That is not enough: whoever rewrites manifest and description, and leaves a record out, has made
    such a package, too. The proof beside it has the log's record of kind `archived`, which names
    the package's SHA-256: with it PASSED, without it INDETERMINATE, with one of another FAILED.
+   Of the manifest's seal the finding says whose it is: any seal that is trusted could have been put
+   there, so it does not stand for the proof.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from exchange.audit.answering import NO_QUORUM, Quorum
 from exchange.audit.proved import ARCHIVED, LogProof
 from exchange.audit.verify import verify_inclusion, verify_leaves
 from licenses.archiving import package
-from licenses.archiving.attesting import OPENING, attested, records
+from licenses.archiving.attesting import OPENING, Judged, attested, manifest_sealed, records
 from licenses.archiving.checking import complete, opening_fits
 from licenses.archiving.model import Archive, Finding, Property, Retention
 from runtime.errors import DomainError, InvalidArgument
@@ -42,14 +45,24 @@ _SUMMARIES: Final = {
 
 
 def verify_package(
-    data: bytes, proof: LogProof | None, verifier_key: str, store: TrustStore, now: datetime
+    data: bytes,
+    proof: LogProof | None,
+    verifier_key: str,
+    store: TrustStore,
+    now: datetime,
+    *,
+    quorum: Quorum = NO_QUORUM,
 ) -> dict[str, Any]:
-    """What a package and its proof show. Raises InvalidArgument, PACKAGE_UNREADABLE."""
+    """What a package and its proof show; `quorum`: who has to have cosigned the proof's checkpoint.
+
+    Raises InvalidArgument, PACKAGE_UNREADABLE.
+    """
     held, sha256 = package.read(data), hashlib.sha256(data).hexdigest()
     findings = [
-        *([_archived(proof, sha256, verifier_key)] if proof else ()),
+        *([_archived(proof, sha256, verifier_key, quorum)] if proof else ()),
         *complete(held),
         *attested(_described(held.facts), held),
+        *manifest_sealed(held, lambda data: _judged(data, store, now)),
         *_sealed(held, store, now),
         *_logged(held, verifier_key),
     ]
@@ -76,9 +89,9 @@ def verify_package(
     }
 
 
-def _archived(proof: LogProof, sha256: str, verifier_key: str) -> Finding:
+def _archived(proof: LogProof, sha256: str, verifier_key: str, quorum: Quorum) -> Finding:
     """Whether the log's record of archiving is of these bytes."""
-    failed = list(verify_leaves(proof, verifier_key).failed())
+    failed = list(verify_leaves(proof, verifier_key, quorum=quorum).failed())
     if not failed and not any(_is_archiving(one.leaf) for one in proof.leaves):
         failed = ["archived"]
     if proof.document != sha256:
@@ -124,6 +137,19 @@ def _sealed(held: package.Package, store: TrustStore, now: datetime) -> Iterator
         except DomainError as error:
             passed, told, told_zh = False, error.message, error.message_zh
         yield _finding(f"seal_of_{name}", passed, f"{name}: {told}", f"{name}：{told_zh}")
+
+
+def _judged(data: bytes, store: TrustStore, now: datetime) -> Judged:
+    try:
+        verdict = assess(data, store=store, now=now)
+    except DomainError as error:
+        return Judged(passed=False, who="", summary=error.message, summary_zh=error.message_zh)
+    return Judged(
+        passed=verdict.indication is Indication.PASSED,
+        who=verdict.signatures[0].signer if verdict.signatures else "",
+        summary=verdict.summary,
+        summary_zh=verdict.summary_zh,
+    )
 
 
 def _logged(held: package.Package, verifier_key: str) -> Iterator[Finding]:

@@ -7,18 +7,22 @@
    record commits to the form, the package opens the commitments.
 3. Each further record of a license has the digest of its OFD, or names it.
 4. What a license's package calls it by its identifier stands in its metadata.
+5. The manifest is the one that its page under seal carries, where there is one.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from licenses.archiving.model import Archive, Finding, Property
-from licenses.archiving.package import Package
+from licenses.archiving.package import MANIFEST, SEALED, Package
+from licenses.carried import attached
+from runtime.errors import InvalidArgument
 from runtime.records import commit
 
 #: The same records once more, for the offline verifier.
@@ -28,6 +32,16 @@ OPENING: Final = "audit/opening.json"
 #: The record of the applicant's consent to a case.
 CONSENT: Final = "audit/consent.json"
 _FORMS: Final = ("ofd", "pdf", "jwt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What is said of a sealed document: whether it passed, and who sealed it."""
+
+    passed: bool
+    who: str
+    summary: str
+    summary_zh: str
 
 
 def kind_of(archive: Archive) -> str:
@@ -89,6 +103,30 @@ def attested(archive: Archive, held: Package) -> Iterator[Finding]:
         else "the records that are there are those of what was archived",
         detail_zh=f"不是归档对象的审计记录：{'、'.join(strange)}" if strange
         else "所附审计记录均属于归档对象",
+    )  # fmt: skip
+
+
+def manifest_sealed(held: Package, verdict: Callable[[bytes], Judged]) -> Iterator[Finding]:
+    """Whether the manifest is what the page under seal carries, and whose seal it is.
+
+    `verdict` tells of a sealed document whether it passed, who sealed it, and why, in both
+    languages. Packages from before have no such page: then nothing is found.
+    """
+    if not held.sealed:
+        return
+    try:
+        same = attached(held.sealed, MANIFEST) == held.manifest
+    except InvalidArgument:
+        same = False
+    judged = verdict(held.sealed)
+    told = (f"{SEALED}: {judged.summary}", f"{SEALED}：{judged.summary_zh}")
+    if not same:
+        told = (f"{SEALED} carries another manifest", f"{SEALED} 所载清单与归档包的清单不一致")
+    elif judged.passed:
+        told = (f"under the seal of {judged.who}", f"由{judged.who}加盖电子印章")
+    yield Finding(
+        property=Property.AUTHENTIC, name="manifest_sealed", passed=same and judged.passed,
+        detail=told[0], detail_zh=told[1],
     )  # fmt: skip
 
 

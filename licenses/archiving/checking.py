@@ -77,6 +77,7 @@ def check(archive: Archive, retained: RetainedStore, around: Surroundings) -> tu
                 *found,
                 *complete(held),
                 *attesting.attested(archive, held),
+                *attesting.manifest_sealed(held, lambda data: _judged(around.verdict(data))),
                 *_authentic(held, around),
                 *_usable(held),
                 *_harmless(held),
@@ -187,6 +188,17 @@ def _authentic(held: Package, around: Surroundings) -> Iterator[Finding]:
             else "form, copies or decision are not those that the log committed to",
             f"表单、附件和决定与审计日志的承诺{'一致' if fits else '不一致'}",
         )  # fmt: skip
+
+
+def _judged(verdict: dict[str, Any]) -> attesting.Judged:
+    indication = str(verdict.get("indication", "")).removeprefix("INDICATION_")
+    signatures = verdict.get("signatures") or [{}]
+    return attesting.Judged(
+        passed=indication == _PASSED,
+        who=str(signatures[0].get("signer", "")),
+        summary=str(verdict.get("summary", indication)),
+        summary_zh=str(verdict.get("summary_zh", indication)),
+    )
 
 
 def opening_fits(held: Package) -> bool:

@@ -33,7 +33,13 @@ from licenses.archiving.model import (
     check_person,
     check_there,
 )
-from licenses.archiving.service import Archiving, report_name, standing_of, tells_of
+from licenses.archiving.service import (
+    SEALED_AS,
+    Archiving,
+    report_name,
+    standing_of,
+    tells_of,
+)
 from licenses.archiving.surroundings import Surroundings
 from licenses.neighbours import Neighbours
 from licenses.reading import check_own_department
@@ -228,7 +234,7 @@ class Guarding:
         check_may_approve(archive, principal.system)
         # The seal is found before anything is gone.
         now = self._clock.now()
-        found = self._neighbours.seal_of(archive.department, seal, "archive-reports", "", now)
+        found = self._neighbours.seal_of(archive.department, seal, SEALED_AS, "", now)
         issuer = self._neighbours.issuer(archive.department)
         claimed = self._claim(archive, principal)
         self._retained.destroy(claimed.object_name)
@@ -281,7 +287,7 @@ class Guarding:
 
     def _sealed(self, pages: bytes, last: int, department: str, seal: str, why: str) -> bytes:
         now = self._clock.now()
-        found = self._neighbours.seal_of(department, seal, "archive-reports", "", now)
+        found = self._neighbours.seal_of(department, seal, SEALED_AS, "", now)
         return self._around.seal(
             pages,
             seal=found.name,

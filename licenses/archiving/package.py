@@ -1,6 +1,7 @@
 """An archive package: a zip with a manifest that lists every file with its size and digest.
 
-1. `manifest.json` comes first, and names all other files and no more.
+1. `manifest.json` comes first, and names all other files and no more but `manifest.pdf`: the page
+   under the keeping department's seal that carries the manifest, byte for byte.
 2. The same content makes the same bytes: names in order, one time, no attributes.
 3. What is read back is judged before it is unpacked: how many files, how large, which names.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
@@ -21,6 +22,8 @@ from runtime.errors import FailedPrecondition, InvalidArgument
 
 FORMAT: Final = "tongban-archive/1"
 MANIFEST: Final = "manifest.json"
+#: The manifest under seal; packages from before, and of who has no seal for it, are without.
+SEALED: Final = "manifest.pdf"
 GREATEST_FILES: Final = 1000
 GREATEST_SIZE: Final = 256 * 1024 * 1024
 _MANIFEST: Final = 1024 * 1024
@@ -30,16 +33,25 @@ _ENCRYPTED: Final = 0x1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """What a package holds: the manifest's facts, and the files by name."""
+    """What a package holds: the manifest's facts, and the files by name.
+
+    `sealed` is the manifest under seal, "" where it is not.
+    """
 
     facts: Mapping[str, Any]
     files: Mapping[str, bytes] = field(repr=False)
+    manifest: bytes = field(default=b"", repr=False)
+    sealed: bytes = field(default=b"", repr=False)
     #: Names that the manifest lists and the zip lacks, or the other way, or whose digest differs.
     differing: tuple[str, ...] = ()
 
 
-def build(facts: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
-    """The package of some files; `facts` stand in the manifest.
+def build(
+    facts: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    seal: Callable[[bytes], bytes] | None = None,
+) -> bytes:
+    """The package of some files; `facts` stand in the manifest, which `seal` puts under seal.
 
     Raises FailedPrecondition (PACKAGE_TOO_LARGE): what is built can be read.
     """
@@ -57,9 +69,11 @@ def build(facts: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
         for name, data in sorted(files.items())
     ]
     manifest = pretty({"format": FORMAT, **facts, "files": listed})
+    sealed = seal(manifest) if seal else b""
+    parts = [(MANIFEST, manifest), *([(SEALED, sealed)] if sealed else ()), *sorted(files.items())]
     out = io.BytesIO()
     with ZipFile(out, "w") as package:
-        for name, data in ((MANIFEST, manifest), *sorted(files.items())):
+        for name, data in parts:
             info = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             info.compress_type = ZIP_DEFLATED
             info.external_attr = 0o600 << 16
@@ -82,7 +96,8 @@ def read(data: bytes) -> Package:
             ):
                 raise _unreadable()
             found = {name: package.read(name) for name in names}
-        manifest = orjson.loads(found.pop(MANIFEST))
+        written, sealed = found.pop(MANIFEST), found.pop(SEALED, b"")
+        manifest = orjson.loads(written)
         listed = {one["name"]: (one["size"], one["sha256"]) for one in manifest.pop("files")}
     except (BadZipFile, KeyError, TypeError, ValueError, OSError, NotImplementedError) as error:
         raise _unreadable() from error
@@ -92,7 +107,13 @@ def read(data: bytes) -> Package:
     differing = {
         name for name in listed.keys() | there.keys() if listed.get(name) != there.get(name)
     }
-    return Package(facts=manifest, files=found, differing=tuple(sorted(differing)))
+    return Package(
+        facts=manifest,
+        files=found,
+        manifest=written,
+        sealed=sealed,
+        differing=tuple(sorted(differing)),
+    )
 
 
 def pretty(value: object) -> bytes:

@@ -1,18 +1,20 @@
-"""Reports of checks and certificates of destruction, as pages to be sealed.
+"""Manifests, reports of checks and certificates of destruction, as pages to be sealed.
 
 Lines of text on A4, nothing else: what is sealed here is read for decades.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from licenses.archiving.model import PROPERTY_WORDS, RETENTION_WORDS, Archive, Property
+from licenses.archiving.model import PROPERTY_WORDS, RETENTION_WORDS, Archive, Property, Retention
+from licenses.archiving.package import MANIFEST
 from licenses.pages.fonts import face
 from licenses.pages.layout import wrap
-from licenses.pages.model import Document, Page, Text
+from licenses.pages.model import Attachment, Document, Page, Text
 from licenses.pages.pdf import write_pdf
 from runtime.clock import CHINA
 from runtime.retention import OBJECT_LOCK, WRITE_ONCE
@@ -28,6 +30,26 @@ _LOCKS: Final = {OBJECT_LOCK: "对象存储锁定", WRITE_ONCE: "一次写入（
 _BOTTOM: Final = 60.0
 #: Where the seal stands: x and y of its corner on the last page, and its width, mm.
 SEAL_BOX: Final = (148.0, 240.0, 40.0)
+
+
+def manifest(data: bytes, facts: Mapping[str, str], department: str) -> tuple[bytes, int]:
+    """The page that carries a package's manifest as a PDF, and its last page.
+
+    `facts` are the manifest's own: subject, kind, when it was archived, how long it is kept.
+    """
+    at = datetime.fromisoformat(facts["archived"])
+    lines = [
+        f"归档部门：{department}",
+        f"归档对象：{facts['subject']}",
+        f"归档时间：{_day(at)}",
+        f"保管期限：{RETENTION_WORDS[Retention(facts['retention'])]}",
+        f"清单 SHA-256：{hashlib.sha256(data).hexdigest()}",
+        "",
+        "清单（manifest.json）列明归档包内全部文件的名称、大小和 SHA-256，作为本文件的附件，",
+        "与归档包内的清单逐字节相同。",
+    ]
+    attached = Attachment(name=MANIFEST, media_type="application/json", data=data)
+    return _pages("电子档案归档包清单", department, lines, at, attached)
 
 
 def checked(archives: Sequence[Archive], department: str, at: datetime) -> tuple[bytes, int]:
@@ -88,7 +110,9 @@ def destroyed(archive: Archive, department: str) -> tuple[bytes, int]:
     return _pages("电子档案销毁证明", department, lines, at)
 
 
-def _pages(title: str, author: str, lines: Sequence[str], at: datetime) -> tuple[bytes, int]:
+def _pages(
+    title: str, author: str, lines: Sequence[str], at: datetime, *attachments: Attachment
+) -> tuple[bytes, int]:
     regular = face("regular")
     wrapped = [
         row
@@ -113,7 +137,9 @@ def _pages(title: str, author: str, lines: Sequence[str], at: datetime) -> tuple
         )
         for number, part in enumerate(parts, 1)
     )
-    document = Document(pages=pages, title=title, author=author, created=at)
+    document = Document(
+        pages=pages, title=title, author=author, created=at, attachments=attachments
+    )
     return write_pdf(document), len(pages)
 
 

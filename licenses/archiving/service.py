@@ -3,7 +3,8 @@
 1. A package is made of what is there (`contents`): for a license its metadata, its type, all its
    forms, how its seals were judged and by which certificates, and the records of its issue and its
    last act with proofs; for a case the filled form, the copies, the decision with its reasons, and
-   the records of each question.
+   the records of each question. Its manifest is sealed by the department, where it has a seal for
+   archive reports.
 2. Its row is claimed first: a random name, its digest, until when it is kept. Then it is put under
    retention, then the row says that it is archived. What a crash left between them is taken over by
    a repeat if it has that digest; else the repeat claims another name.
@@ -25,7 +26,7 @@ import orjson
 
 from licenses import store as licenses
 from licenses.accesses import store as accesses
-from licenses.archiving import package, store
+from licenses.archiving import package, report, store
 from licenses.archiving.contents import Contents
 from licenses.archiving.model import (
     ARCHIVE,
@@ -49,6 +50,7 @@ from licenses.materials.keeping import KEPT
 from licenses.materials.looks import store as looks
 from licenses.materials.model import COLLECTION, CollectionState, Look
 from licenses.model import License, LicenseState
+from licenses.neighbours import Neighbours
 from licenses.texts import check_text
 from licenses.types.service import Types
 from runtime import names
@@ -69,6 +71,8 @@ from runtime.retention import RetainedStore
 FOLDER = "packages"
 REPORTS = "reports"
 ARCHIVED = "archived"
+#: What manifests, reports and certificates are sealed as, with the seal of the department for it.
+SEALED_AS = "archive-reports"
 #: How long a call may take to put what it claimed.
 PUTTING = timedelta(minutes=1)
 #: How much of what belongs to no archive is told.
@@ -87,8 +91,10 @@ class Archiving:
         types: Types,
         retained: RetainedStore,
         surroundings: Surroundings,
+        neighbours: Neighbours,
         clock: Clock,
     ) -> None:
+        self._neighbours = neighbours
         self._database = database
         self._contents = Contents(database, documents, copying, types, surroundings)
         self._retained = retained
@@ -159,6 +165,7 @@ class Archiving:
         if left is not None and self._is_put(left):
             return left
         files, now = gather(), self._clock.now()
+        seal, issuer = self._seal_for(principal.department, now)
         facts = {
             "subject": subject,
             "kind": kind,
@@ -166,7 +173,11 @@ class Archiving:
             "archived": instant(now),
             "retention": retention.value,
         }
-        data = package.build(facts, files)
+        data = package.build(
+            facts,
+            files,
+            None if seal is None else lambda manifest: self._sealed(manifest, facts, seal, issuer),
+        )
         archive_id = secrets.token_hex(12)
         claimed = Archive(
             id=archive_id,
@@ -197,6 +208,25 @@ class Archiving:
                 store.give_up_claim(work.session, claimed.id, now - PUTTING)
             raise
         return claimed
+
+    def _seal_for(self, department: str, now: datetime) -> tuple[str | None, str]:
+        """The seal that the department seals manifests with, None without one; and its name."""
+        try:
+            seal = self._neighbours.seal_of(department, "", SEALED_AS, "", now)
+        except FailedPrecondition:
+            return None, ""
+        return seal.name, self._neighbours.issuer(department).display_name
+
+    def _sealed(self, manifest: bytes, facts: Mapping[str, str], seal: str, issuer: str) -> bytes:
+        pages, last = report.manifest(manifest, facts, issuer)
+        return self._around.seal(
+            pages,
+            seal=seal,
+            page=last,
+            box=report.SEAL_BOX,
+            why="电子档案归档包清单",
+            request_id=hashlib.sha256(pages).hexdigest()[:40],
+        )
 
     def _claim(self, claimed: Archive, left: Archive | None) -> None:
         """Claim a name, in the place of one that came to nothing.

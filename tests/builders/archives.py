@@ -122,7 +122,7 @@ def archives_on(database_url: str, folder: Path) -> Iterator[Scene]:
     database.migrate(MIGRATIONS)
     clock, around = FixedClock(NOW), Simulator()
     retained = RetainedFolder(folder, clock)
-    archiving = Archiving(database, None, None, None, retained, around, clock)  # type: ignore[arg-type]
+    archiving = Archiving(database, None, None, None, retained, around, around, clock)  # type: ignore[arg-type]
     guarding = Guarding(database, archiving, retained, around, around, clock)  # type: ignore[arg-type]
     yield Scene(database, clock, retained, around, archiving, guarding, folder)
     database.close()

@@ -281,7 +281,7 @@ def test_on_a_server_with_object_lock_the_server_keeps_it(
     )  # fmt: skip
     kept = retained(objects)
     archiving = Archiving(
-        scene.database, None, None, None, kept, scene.around, scene.clock,  # type: ignore[arg-type]
+        scene.database, None, None, None, kept, scene.around, scene.around, scene.clock,  # type: ignore[arg-type]
     )  # fmt: skip
     made = archiving._archive(
         SUBJECT, "license", lambda: {"a.json": b"{}"}, Retention.YEARS_10, FIRST

@@ -24,6 +24,7 @@ from runtime.identity import Role
 from runtime.status import from_rpc_error
 from seal.v1 import seal_pb2
 from tests.builders import materials
+from tests.builders.audit import witness_key
 from tests.builders.commands import at
 from tests.builders.materials import BUREAU, ITEM
 from tongban import collecting
@@ -89,7 +90,7 @@ def test_a_package_holds_all_that_shows_what_the_license_was(
     assert listed == {
         name: hashlib.sha256(data).hexdigest()
         for name, data in files.items()
-        if name != "manifest.json"
+        if name not in ("manifest.json", "manifest.pdf")
     }
     assert {"forms/license.ofd", "forms/license.pdf", "forms/license.jwt"} <= set(files)
     assert any(name.startswith("evidence/trust/anchor") for name in files)
@@ -105,7 +106,13 @@ def test_a_package_holds_all_that_shows_what_the_license_was(
     file.write_bytes(files["audit/log-proof.json"])
     assert verify_file(file, key)["indication"] == "PASSED"
     # The certificates of the day are a folder as `seal verify --trust` reads it.
-    assert_holds(scene, archived.name, tmp_path)
+    said = {one["name"]: one for one in assert_holds(scene, archived.name, tmp_path)["findings"]}
+    assert "示范县人力资源和社会保障局" in said["manifest_sealed"]["detail"]
+    # Whom a witness has to cosign for has not cosigned.
+    witness = tmp_path / "witness.txt"
+    witness.write_text(witness_key().verifier_key)
+    unseen = verify(tmp_path, "--witness", witness)
+    assert (unseen.exit_code, broken(unseen)) == (1, ["archived_in_log"])
     # One made anew is whole by itself, and is not the one that was archived.
     held = archive_package.read((tmp_path / "package.zip").read_bytes())
     said_of_it = {**json.loads(held.files["license.json"]), "state_reason": "伪造"}
@@ -118,6 +125,15 @@ def test_a_package_holds_all_that_shows_what_the_license_was(
     (tmp_path / "package.zip.proof.json").unlink()
     said = verify(tmp_path)
     assert (said.exit_code, broken(said)) == (6, [])
+    # Under the seal of the one that was archived it is no other's.
+    forged = archive_package.build(
+        held.facts,
+        {**held.files, "license.json": archive_package.pretty(said_of_it)},
+        lambda _: held.sealed,
+    )
+    (tmp_path / "package.zip").write_bytes(forged)
+    resealed = verify(tmp_path)
+    assert (resealed.exit_code, broken(resealed)) == (1, ["manifest_sealed"])
     assert json.loads(said.stdout)["indication"] == "INDETERMINATE"
     # A stranger finds no such archive; an auditor does.
     ask = pb.GetArchiveFileRequest(name=archived.name, reason="查档")
@@ -131,10 +147,10 @@ def broken(said: Any) -> list[str]:
     return [one["name"] for one in json.loads(said.stdout)["findings"] if not one["passed"]]
 
 
-def verify(folder: Path) -> Any:
+def verify(folder: Path, *options: object) -> Any:
     return run(
         "archives", "verify", folder / "package.zip", "--key", folder / "log-key.txt",
-        "--trust", folder / "evidence" / "trust", "--json",
+        "--trust", folder / "evidence" / "trust", "--json", *options,
     )  # fmt: skip
 
 

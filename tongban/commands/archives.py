@@ -32,7 +32,8 @@ from tongban.console import (
     with_example,
 )
 from tongban.files import read_file, write_file
-from tongban.log_files import read_saved
+from tongban.log_files import quorum_of, read_saved
+from tongban.log_question import Required, Witnesses
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -253,11 +254,14 @@ def verify(
         Path | None,
         typer.Option(help="Its proof; the file beside it (package.zip.proof.json) if not given."),
     ] = None,
+    witness: Witnesses = None,
+    require: Required = None,
     as_json: Json = False,
 ) -> None:
     """Judge a package without any node, by its proof that it is the one that was archived.
 
-    Exit code 1 where something fails, 6 where there is no proof.
+    Exit code 1 where something fails, 6 where there is no proof. With --witness the checkpoint that
+    the proof leads to must be cosigned by them.
 
     Example: tongban archives verify package.zip --key log-key.txt --trust trust
     """
@@ -273,6 +277,7 @@ def verify(
             read_file(key).decode(errors="replace").strip(),
             TrustFolder(trust).read(),
             datetime.now(UTC),
+            quorum=quorum_of(witness, require),
         )
         if as_json:
             print_json(told)
