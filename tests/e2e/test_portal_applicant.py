@@ -17,13 +17,13 @@ from portal.applicant.pages import ROUTES
 from seal.v1 import seal_pb2
 from tests.builders import materials
 from tests.builders.portal import LANGUAGES, chromium, keep_picture, window
+from tests.builders.portal_things import BENEFIT, REGISTRATION, pages_of, things_of
 from tests.builders.portal_town import (
     OTHER,
     State,
     Town,
     address,
     client,
-    delegate,
     fit,
     issue,
     past_the_edge,
@@ -33,9 +33,6 @@ from tests.builders.portal_town import (
     town_in,
 )
 from tongban.demonstration import sharing
-
-BENEFIT = "/my/needs/human-resources/cg2017-22"
-REGISTRATION = "/my/needs/human-resources/cg2017-27"
 
 
 @pytest.fixture(scope="module")
@@ -72,29 +69,7 @@ def page(browser: Browser, mine: State) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def made(town: Town, mine: State, others: State) -> dict[str, str]:
-    """Addresses of a copy, of delegations both ways, and of a collection."""
-    own = address(town.license)
-    with client(town, mine) as asked, client(town, others) as from_other:
-        copy = asked.post(
-            f"{own}/copy",
-            data={
-                **token_of(asked, f"{own}/copy"),
-                "purpose": "办理公积金提取",
-                "department": "departments/human-resources",
-                "valid_to": "2027-01-31",
-                "form": "pdf",
-            },
-        ).headers["Location"]
-        given = delegate(asked, town.license, OTHER.name, OTHER.citizen_number)
-        someone = town.people["applicant"]
-        got = delegate(from_other, town.of_other, someone.display_name, someone.login)
-        begun = asked.post(
-            BENEFIT, data={**token_of(asked, BENEFIT), "materials": "就业创业登记证"}
-        ).headers["Location"]
-        found = re.search(r'href="(/my/delegations/[a-z0-9]{20,})"', asked.get(given).text)
-        assert given == got == "/my/delegations"
-        assert found is not None
-    return {"copy": copy, "delegated": found[1], "collection": begun}
+    return things_of(town, mine, others)
 
 
 # --- for everybody -------------------------------------------------------------------------------
@@ -104,33 +79,10 @@ def made(town: Town, mine: State, others: State) -> dict[str, str]:
 def test_every_page_is_fit_for_everybody(
     town: Town, browser: Browser, mine: State, made: dict[str, str], language: str
 ) -> None:
-    own = address(town.license)
-    pages = {
-        "licenses": "/my/licenses",
-        "license": own,
-        "choose": f"{own}/present",
-        "presentations": "/my/presentations",
-        "copies": "/my/copies",
-        "copy": made["copy"],
-        "copy-new": f"{own}/copy",
-        "delegations": "/my/delegations",
-        "delegate": "/my/delegations/new",
-        "delegated": made["delegated"],
-        "needs": "/my/needs",
-        "needs-nothing": "/my/needs?words=zz",
-        "need": REGISTRATION,
-        "collections": "/my/collections",
-        "collection": made["collection"],
-        "looks": "/my/looks",
-        "corrections": "/my/corrections",
-        "object": "/my/corrections/new/public-security/population",
-        "object-find": "/my/corrections/new",
-        "refusal": "/my/copies/none",
-    }
     someone = town.people["applicant"]
     with window(browser, "desktop", state=mine) as context:
         page = context.new_page()
-        for name, path in pages.items():
+        for name, path in pages_of(town, made).items():
             answer = page.goto(f"{town.site.url}{path}{'&' if '?' in path else '?'}lang={language}")
             assert answer is not None
             assert answer.status == (404 if name == "refusal" else 200), path
