@@ -1,9 +1,10 @@
-"""The log as its readers search it: backwards from its end, by what a record is and who acted.
+"""The log as its readers search it: backwards from its end, by what a record is, whose, and when.
 
 1. A search looks at a bounded stretch of the log at a time, for a bounded time, and says how far it
    came: a log of millions is searched in steps, and no step holds the portal up.
 2. A leaf is canonical JSON, so what cannot be found in its bytes is not read at all.
-3. What is shown of a record is its leaf and nothing else; what its commitments hide stays hidden.
+3. A span of time is found by halving, so that a day of years ago costs some forty short questions.
+4. What is shown of a record is its leaf and nothing else; what its commitments hide stays hidden.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from exchange.v1 import audit_pb2, audit_pb2_grpc
@@ -28,6 +29,8 @@ GREATEST_STRETCH: Final = 8 * CHUNK
 LONGEST: Final = 0.08
 """Seconds after which a step ends with the chunk that it is at."""
 _NEAR: Final = 8
+_ASTRAY: Final = timedelta(minutes=10)
+"""How far a record's time may be from those of its neighbours: they come from several appenders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +55,16 @@ class Found:
     records: tuple[Record, ...]
     #: Size of the log.
     size: int
-    #: The first index that was looked at; 0 is the log's beginning.
+    #: The first index that was looked at.
     reached: int
     looked_at: int
+    #: The first index of the span that was asked for; 0 is the log's beginning.
+    first: int = 0
+
+    @property
+    def more(self) -> bool:
+        """Whether there is something left to look at."""
+        return self.reached > self.first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +74,9 @@ class Wanted:
     kind: str = ""
     actor: str = ""
     text: str = ""
+    #: From then, and before then.
+    since: datetime | None = None
+    until: datetime | None = None
 
     def marks(self) -> list[bytes]:
         """What the bytes of such a leaf hold."""
@@ -78,6 +91,8 @@ class Wanted:
             (not self.kind or record.kind == self.kind)
             and self.actor in record.actor
             and (not self.text or self.text.encode() in record.leaf)
+            and (self.since is None or (record.time is not None and record.time >= self.since))
+            and (self.until is None or (record.time is not None and record.time < self.until))
         )
 
 
@@ -91,11 +106,14 @@ class Log:
         """Records before an index (the end, where it is None), the newest first."""
         size = await self.size()
         end = size if before is None else max(0, min(before, size))
+        first = 0 if wanted.since is None else await self.first_since(wanted.since - _ASTRAY, size)
+        if wanted.until is not None and before is None:
+            end = await self.first_since(wanted.until + _ASTRAY, size)
         reached, marks, begun = end, wanted.marks(), time.monotonic()
         found: list[Record] = []
-        while reached > 0 and end - reached < GREATEST_STRETCH and len(found) < SHOWN:
+        while reached > first and end - reached < GREATEST_STRETCH and len(found) < SHOWN:
             chunk = CHUNK if marks else SHOWN
-            start = max(0, reached - chunk)
+            start = max(first, reached - chunk)
             leaves = await self.leaves(start, reached - start)
             place = len(leaves)
             while place and len(found) < SHOWN:
@@ -108,7 +126,13 @@ class Log:
             reached = start + (place if len(found) == SHOWN else 0)
             if time.monotonic() - begun > LONGEST:
                 break
-        return Found(records=tuple(found), size=size, reached=reached, looked_at=end - reached)
+        return Found(
+            records=tuple(found),
+            size=size,
+            reached=reached,
+            looked_at=max(0, end - reached),
+            first=first,
+        )
 
     async def size(self) -> int:
         """How many records there are."""
@@ -124,12 +148,12 @@ class Log:
             found += more
         return found
 
-    async def first_since(self, at: datetime) -> int:
+    async def first_since(self, at: datetime, size: int | None = None) -> int:
         """The first index whose record, and those after it, are of a time or later.
 
         By halving: records are in the order in which they came, give or take some seconds.
         """
-        low, high = 0, await self.size()
+        low, high = 0, await self.size() if size is None else size
         while low < high:
             middle = (low + high) // 2
             leaves = await self.leaves(middle, min(_NEAR, high - middle))

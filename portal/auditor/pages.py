@@ -6,33 +6,40 @@ anybody verifies without the node.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from portal.auditor import facts
 from portal.auditor.asking import catalog_of, log_of, teller
 from portal.auditor.checking import ROUTES as CHECKING
 from portal.auditor.evidence import ROUTES as EVIDENCE
 from portal.auditor.kinds import GROUPS, KINDS
 from portal.auditor.log import Wanted
 from portal.auditor.receipts import ROUTES as RECEIPTS
-from portal.auditor.words import FACTS
 from portal.catalog import display_names, titles
+from portal.office import trust
+from portal.office.asking import Asking
+from portal.office.words import ROLES
 from portal.pages import page, to_save
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
 from portal.working import works_of
+from runtime.clock import CHINA
 from runtime.idcodes import holds_citizen_number
 from runtime.identity import Role
 
 _AUDITOR = for_roles(Role.AUDITOR)
 _WORD: Final = 100
-_SYSTEM: Final = "/systems/"
+_TYPED: Final = "%Y-%m-%dT%H:%M"
+_MINUTE: Final = timedelta(minutes=1)
+_SEAL: Final = re.compile(r"departments/[^/]+/seals/[^/]+")
 _TITLED: Final = re.compile(r"departments/[^/]+/(resources|serviceItems)/[^/]+")
 
 
@@ -71,11 +78,18 @@ async def search(request: Request, person: Person) -> Response:
             name: one(value, name) for value in [await form_of(request, person)] for name in value
         }
     words = {name: asked.get(name, "").strip()[:_WORD] for name in ("kind", "actor", "text")}
+    since, until = _minute(asked.get("since", "")), _minute(asked.get("until", ""))
     before, log = asked.get("before", ""), log_of(request, person)
     personal = any(map(holds_citizen_number, words.values()))
     found = await log.search(
         # Nobody's number is in the log, and it is not looked for either.
-        Wanted(kind="", actor="", text="") if personal else Wanted(**words),
+        Wanted(
+            kind="" if personal else words["kind"],
+            actor="" if personal else words["actor"],
+            text="" if personal else words["text"],
+            since=since,
+            until=None if until is None else until + _MINUTE,
+        ),
         int(before[:18]) if before.isascii() and before.isdecimal() else None,
     )
     return page(
@@ -85,9 +99,21 @@ async def search(request: Request, person: Person) -> Response:
         kinds=KINDS,
         groups=GROUPS,
         who=await teller(request, person, [one.actor for one in found.records]),
-        wanted=dict.fromkeys(words, "") if personal else words,
+        wanted={
+            **(dict.fromkeys(words, "") if personal else words),
+            "since": since.strftime(_TYPED) if since else "",
+            "until": until.strftime(_TYPED) if until else "",
+        },
         personal=personal,
     )
+
+
+def _minute(text: str) -> datetime | None:
+    """A minute as a field of a form has it, in China's time; None where there is none."""
+    try:
+        return datetime.strptime(text[:16], _TYPED).replace(tzinfo=CHINA)
+    except ValueError:
+        return None
 
 
 @_AUDITOR
@@ -95,15 +121,21 @@ async def record(request: Request, person: Person) -> Response:
     """One record, whole."""
     log = log_of(request, person)
     found = await log.record(request.path_params["index"])
-    stub = catalog_of(request, person)
-    named = await titles(stub, [value for _, value in found.facts if _TITLED.fullmatch(value)])
+    stub, ask = catalog_of(request, person), Asking(person, request.app.state.node.address)
+    values = [value for _, value in found.facts]
+    named, kinds = await asyncio.gather(
+        titles(stub, [value for value in values if _TITLED.fullmatch(value)]),
+        trust.kinds(ask, values),
+    )
+    seals = await trust.names(ask, [value for value in values if _SEAL.fullmatch(value)])
     return page(
         request,
         "auditor/record.html",
         record=found,
         kinds=KINDS,
-        facts=FACTS,
-        titles={**named, **await display_names(stub)},
+        facts=facts,
+        roles=ROLES,
+        titles={**named, **kinds, **seals, **await display_names(stub)},
         who=await teller(request, person, [found.actor]),
     )
 

@@ -1,4 +1,4 @@
-"""What the auditor's pages call facts of records, and steps of a seal's life."""
+"""What the auditor's pages call steps of a seal's life, what checks found and how work stands."""
 
 from __future__ import annotations
 
@@ -54,51 +54,4 @@ SIDES: Final = {
     "first_only": ("amber", "Only the first shows it", "仅甲方出示"),
     "second_only": ("amber", "Only the second shows it", "仅乙方出示"),
     "neither": ("amber", "Neither shows it", "双方均未出示"),
-}
-#: What facts of records are called where people would rather read than know the leaf's own words.
-FACTS: Final = {
-    "grant": ("Grant", "授权"),
-    "resource": ("Resource", "信息资源"),
-    "department": ("Department", "部门"),
-    "access_request": ("Request", "数据申请"),
-    "items": ("Items", "信息项"),
-    "operations": ("Operations", "操作"),
-    "purpose": ("What for", "用途"),
-    "subscription": ("Subscription", "订阅"),
-    "license": ("License", "证照"),
-    "license_type": ("Type of license", "证照类型"),
-    "license_identifier": ("License identifier", "证照标识"),
-    "seal": ("Seal", "印章"),
-    "es_id": ("Identifier of the seal", "印章标识"),
-    "account": ("Account", "账户"),
-    "roles": ("Roles", "角色"),
-    "act": ("Act", "双人操作"),
-    "subject": ("About", "对象"),
-    "reason": ("Reason", "原因"),
-    "contract": ("Digest of the terms", "授权条款摘要"),
-    "contract_hash": ("Digest of the terms", "授权条款摘要"),
-    "batch": ("Batch", "批次"),
-    "offset": ("Place in the log of changes", "变更日志位置"),
-    "sha256_before": ("SHA-256 before sealing", "盖章前摘要"),
-    "sha256_after": ("SHA-256 after sealing", "盖章后摘要"),
-    "result": ("Result", "结果"),
-    "found": ("Found", "是否找到"),
-    "state": ("State", "状态"),
-    "upserted": ("New or changed", "新增或变更"),
-    "withdrawn": ("Withdrawn", "撤回"),
-    "unchanged": ("Unchanged", "未变"),
-    "rows": ("Rows", "行数"),
-    "records": ("Records", "记录数"),
-    "version": ("Version", "版本"),
-    "method": ("Method", "方式"),
-    "from": ("From", "起"),
-    "to": ("To", "止"),
-    "correction": ("Objection", "校核异议"),
-    "inquiry": ("Inquiry", "函询"),
-    "collection": ("Collection", "办件"),
-    "service_item": ("Service item", "服务事项"),
-    "presentation": ("Presentation", "亮证"),
-    "session": ("Session", "会话"),
-    "kind": ("Kind", "类型"),
-    "system": ("System", "系统"),
 }

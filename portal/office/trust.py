@@ -16,11 +16,11 @@ from portal.office.asking import EVERYBODY, PAGE, Asking
 from portal.office.showing import READERS, asking, show
 from portal.pages import after, picture
 from portal.sessions.keeping import Person
-from runtime.errors import DomainError
+from runtime.errors import DomainError, NotFound
 from seal.v1 import seal_pb2, trust_pb2
 
 EVENTS_OF_A_LIFE = 200
-_OF_LICENSES = "license-types/"
+_OF_LICENSES = ("license-types/", "licenseTypes/")
 
 
 @READERS
@@ -66,8 +66,8 @@ async def seal(request: Request, person: Person) -> Response:
         image=picture(held.image) if held.image else "",
         since=held.start_time.ToDatetime(UTC) if held.es_id else None,
         until=_until(held),
-        replaced=await _names(ask, (held.replaces, held.replaced_by)),
-        kinds=await _kinds(ask, {one.kind for one in uses.sealings}),
+        replaced=await names(ask, (held.replaces, held.replaced_by)),
+        kinds=await kinds(ask, {one.kind for one in uses.sealings}),
         events=[
             (one, EVENTS.get(one.kind, (one.kind, one.kind)), one.event_time.ToDatetime(UTC))
             for one in life.events
@@ -80,12 +80,12 @@ async def seal(request: Request, person: Person) -> Response:
     )
 
 
-async def _kinds(ask: Asking, kinds: Iterable[str]) -> dict[str, str]:
+async def kinds(ask: Asking, found: Iterable[str]) -> dict[str, str]:
     """What kinds of documents are called that are types of licenses; of others nothing."""
-    types = [kind for kind in kinds if kind.startswith(_OF_LICENSES)]
+    types = [kind for kind in found if kind.startswith(_OF_LICENSES)]
 
     async def title(kind: str) -> str:
-        name = f"licenseTypes/{kind.removeprefix(_OF_LICENSES)}"
+        name = f"licenseTypes/{kind.rpartition('/')[2]}"
         asked = licenses_pb2.GetLicenseTypeRequest(name=name)
         try:
             answer = await ask.tell(ask.licenses.GetLicenseType, asked)
@@ -96,14 +96,16 @@ async def _kinds(ask: Asking, kinds: Iterable[str]) -> dict[str, str]:
     return dict(zip(types, await asyncio.gather(*map(title, types)), strict=True))
 
 
-async def _names(ask: Asking, seals: Iterable[str]) -> dict[str, str]:
-    """What seals are called."""
-    found = {}
-    for name in seals:
-        if name:
+async def names(ask: Asking, found: Iterable[str]) -> dict[str, str]:
+    """What seals are called; those that are not held, not."""
+    called = {}
+    for name in filter(None, found):
+        try:
             answer = await ask.tell(ask.seals.GetSeal, seal_pb2.GetSealRequest(name=name))
-            found[name] = str(answer.seal.display_name)
-    return found
+        except NotFound:
+            continue
+        called[name] = str(answer.seal.display_name)
+    return called
 
 
 @READERS

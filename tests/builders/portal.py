@@ -27,7 +27,7 @@ from tongban.demonstration.persons import Enrolled
 from tongban.demonstration.stage import Stage
 
 #: Width and height of what people look at: an office PC, a phone.
-SIZES: Final[Mapping[str, tuple[int, int]]] = {"desktop": (1280, 800), "phone": (390, 844)}
+SIZES: Final[Mapping[str, tuple[int, int]]] = {"desktop": (1280, 800), "phone": (360, 740)}
 LANGUAGES: Final = ("zh", "en")
 #: Where axe looks: half a second a page is much for all four.
 JUDGED: Final = frozenset({("desktop", "zh"), ("phone", "en")})

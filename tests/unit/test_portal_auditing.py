@@ -154,6 +154,21 @@ def test_a_time_is_found_by_halving_and_a_search_goes_on():
     assert asyncio.run(log.search(Wanted(text="nowhere"))).reached == 0
 
 
+def test_a_search_of_a_span_looks_at_that_span_only():
+    log = Entries(500)
+    span = Wanted(since=NOON + timedelta(minutes=200), until=NOON + timedelta(minutes=260))
+    found = asyncio.run(log.search(span))
+    assert [one.index for one in found.records] == list(range(259, 209, -1))
+    assert found.more
+    rest = asyncio.run(log.search(span, found.reached))
+    assert [one.index for one in rest.records] == list(range(209, 199, -1))
+    # Some minutes more on both sides: what several appenders wrote is in order but for a little.
+    assert (rest.more, rest.reached, found.looked_at) == (False, 190, 60)
+    later = Wanted(since=NOON + timedelta(days=9))
+    none = asyncio.run(log.search(later))
+    assert (none.records, none.more, none.looked_at) == ((), False, 0)
+
+
 def auditor(account: str = "accounts/a") -> Person:
     return Person(
         account=account,
