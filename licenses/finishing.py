@@ -17,8 +17,7 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -46,13 +45,15 @@ from licenses.model import (
     decide_transition,
     later,
 )
-from licenses.neighbours import Neighbours
+from licenses.neighbours import Draft, Neighbours
 from licenses.page_refusals import in_words_of_the_order
 from licenses.pages import fallback, template
 from licenses.pages.drawn import Drawn, Said, draw, laid_out, read_once
 from licenses.pages.model import Attachment, Document
 from licenses.refusals import is_for_good, reason_of
 from licenses.states import store as states
+from licenses.statuslist.model import StatusRef
+from licenses.turns import Turns
 from licenses.types.model import TypeVersion
 from licenses.types.service import Types
 from runtime.clock import Clock
@@ -61,8 +62,12 @@ from runtime.errors import DomainError, InvalidArgument
 from runtime.records import SealedRecord, Value, make_record
 from runtime.workers import WORKERS
 
-_STRIPES = 64
+Places = Callable[[Sequence[str]], Mapping[str, StatusRef]]
 PREDECESSOR_CHANGED = "its predecessor was suspended or ended meanwhile"
+
+
+def _not_known(_license_ids: Sequence[str]) -> Mapping[str, StatusRef]:
+    return {}
 
 
 class Finishing:
@@ -77,7 +82,11 @@ class Finishing:
         types: Types,
         clock: Clock,
         credentials: Credentials,
+        *,
+        turns: Turns | None = None,
+        places: Places = _not_known,
     ) -> None:
+        """`turns` are of a process; `places` are those in status lists, by ids of licenses."""
         self._database = database
         self._documents = documents
         self._neighbours = neighbours
@@ -85,11 +94,8 @@ class Finishing:
         self._types = types
         self._clock = clock
         self._credentials = credentials
-        self._turns = tuple(threading.Lock() for _ in range(_STRIPES))
-
-    def turn(self, license_id: str) -> threading.Lock:
-        """What is held while a license is worked on, so that no thread does it for nothing."""
-        return self._turns[int(license_id[:8], 16) % _STRIPES]
+        self._places = places
+        self.turns = turns or Turns()
 
     def finish(self, license_: License) -> License:
         """The license in force, or ABANDONED; each step may be done again.
@@ -126,6 +132,42 @@ class Finishing:
         self._library.publish_soon()
         return license_
 
+    def finish_all(self, licenses: Sequence[License]) -> list[License]:
+        """`finish` of several that are being issued and follow no other: each step for all of them.
+
+        They share calls and transactions. Raises where one cannot be finished so: then each is to
+        be finished by itself, and is told what is wrong with it.
+        """
+        for one in licenses:
+            check_clock(self._clock.now(), one.issue_time)
+        kinds = [self._types.version(one.type_id, one.type_version) for one in licenses]
+        drawn = [self._drawn(one, kind) for one, kind in zip(licenses, kinds, strict=True)]
+        places = self._places([one.id for one in licenses])
+        credentials = [
+            self._credentials.draft(one, kind.type, status=places.get(one.id))
+            for one, kind in zip(licenses, kinds, strict=True)
+        ]
+        drafts = {
+            LicenseFormat.OFD: [one.ofd for one in drawn],
+            LicenseFormat.PDF: [one.pdf for one in drawn],
+            LicenseFormat.JWT: [one.payload for one in credentials],
+        }
+        digests: list[dict[LicenseFormat, str]] = [{} for _ in licenses]
+        for form, documents in drafts.items():
+            asked = [
+                self._asked(one, form, document, 0 if form is LicenseFormat.JWT else page.sheets)
+                for one, document, page in zip(licenses, documents, drawn, strict=True)
+            ]
+            for number, found in self._neighbours.seal_documents(asked, form):
+                is_flat = form is LicenseFormat.JWT
+                sealed = credentials[number].bound(found) if is_flat else found
+                self._documents.check_output(sealed, form, licenses[number])
+                self._documents.keep(sealed, form)
+                digests[number][form] = hashlib.sha256(sealed).hexdigest()
+        made = self._activate_all(licenses, digests)
+        self._library.publish_soon()
+        return made
+
     def _sealed(self, license_: License, kind: TypeVersion) -> dict[LicenseFormat, bytes]:
         """Steps 3 and 4: the three forms."""
         drawn = self._drawn(license_, kind)
@@ -150,16 +192,26 @@ class Finishing:
             return WORKERS.call(draw, kind.template_text, values, said, fallback.in_use())
 
     def _seal(self, license_: License, form: LicenseFormat, draft: bytes, sheets: int) -> bytes:
-        request_id = f"{license_.id}-{form.value[1:]}-{hashlib.sha256(draft).hexdigest()[:32]}"
-        kind = self._types.version(license_.type_id, license_.type_version)
+        asked = self._asked(license_, form, draft, sheets)
         return self._neighbours.seal_document(
-            draft,
+            asked.document,
             form,
+            seal=asked.seal,
+            license_type=asked.license_type,
+            stamp=asked.stamp,
+            sheets=asked.sheets,
+            request_id=asked.request_id,
+        )
+
+    def _asked(self, license_: License, form: LicenseFormat, draft: bytes, sheets: int) -> Draft:
+        kind = self._types.version(license_.type_id, license_.type_version)
+        return Draft(
+            document=draft,
             seal=license_.seal,
             license_type=license_.type_id,
             stamp=page_of(kind).stamp,
             sheets=sheets,
-            request_id=request_id,
+            request_id=f"{license_.id}-{form.value[1:]}-{hashlib.sha256(draft).hexdigest()[:32]}",
         )
 
     def _end_refused(self, license_: License, error: DomainError) -> None:
@@ -181,32 +233,58 @@ class Finishing:
                 return abandon(work, held, now, PREDECESSOR_CHANGED, license_.actor)
             if before is not None:  # it ends in the same moment, and after all it went through
                 now = later(now, before)
-            active = replace(
-                license_,
-                state=LicenseState.ACTIVE,
-                state_time=now,
-                activated_at=now,
-                ofd_sha256=digests[LicenseFormat.OFD],
-                pdf_sha256=digests[LicenseFormat.PDF],
-                jwt_sha256=digests[LicenseFormat.JWT],
-            )
-            if before is not None:
-                _end(work, before, active, now)
-            store.move(
-                work.session,
-                active.id,
-                LicenseState.ISSUING,
-                LicenseState.ACTIVE,
-                at=now,
-                reason="",
-                activated_at=now,
-                ofd_sha256=active.ofd_sha256,
-                pdf_sha256=active.pdf_sha256,
-                jwt_sha256=active.jwt_sha256,
-            )
-            outbox.enqueue(work.session, active.id, record_of(active))
-            work.record(_issued_record(active, before, now))
-            return active
+            return _into_force(work, license_, digests, before, now)
+
+    def _activate_all(
+        self, licenses: Sequence[License], digests: Sequence[dict[LicenseFormat, str]]
+    ) -> list[License]:
+        """Step 7 of several, in one transaction; one that another replica finished is as it is."""
+        made = []
+        with self._database.unit_of_work() as work:
+            held = store.issuing_by_id(work.session, [one.id for one in licenses])
+            for one, of_forms in zip(licenses, digests, strict=True):
+                if one.id in held:
+                    now = later(self._clock.now(), one)
+                    made.append(_into_force(work, one, of_forms, None, now))
+                else:
+                    made.append(store.license_by_id(work.session, one.id) or one)
+        return made
+
+
+def _into_force(
+    work: UnitOfWork,
+    license_: License,
+    digests: Mapping[LicenseFormat, str],
+    before: License | None,
+    now: datetime,
+) -> License:
+    """Its state, its audit record and its record for the library; `before` ends with it."""
+    active = replace(
+        license_,
+        state=LicenseState.ACTIVE,
+        state_time=now,
+        activated_at=now,
+        ofd_sha256=digests[LicenseFormat.OFD],
+        pdf_sha256=digests[LicenseFormat.PDF],
+        jwt_sha256=digests[LicenseFormat.JWT],
+    )
+    if before is not None:
+        _end(work, before, active, now)
+    store.move(
+        work.session,
+        active.id,
+        LicenseState.ISSUING,
+        LicenseState.ACTIVE,
+        at=now,
+        reason="",
+        activated_at=now,
+        ofd_sha256=active.ofd_sha256,
+        pdf_sha256=active.pdf_sha256,
+        jwt_sha256=active.jwt_sha256,
+    )
+    outbox.enqueue(work.session, active.id, record_of(active))
+    work.record(_issued_record(active, before, now))
+    return active
 
 
 def lay_out(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -51,7 +51,7 @@ from licenses.refusals import is_for_good, safely, tell_begun
 from licenses.stamping import check_stamp
 from licenses.states import store as states
 from licenses.terms import term_of
-from licenses.types.model import FIRST_VERSION, check_issuer
+from licenses.types.model import FIRST_VERSION, TypeVersion, check_issuer
 from licenses.types.service import Types
 from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork, check_request_id
@@ -71,6 +71,26 @@ class Request:
     actor: str
     id: str
     digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A license that is asked for: `department` issues, and `seal` may be empty."""
+
+    order: Order
+    department: str
+    seal: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """What is asked for and may be issued, with who issues it."""
+
+    asked: Asked
+    order: Order
+    issuer: Issuer
+    seal: IssuingSeal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,29 +166,58 @@ class Issuing:
         license_ = self.begun(request)
         if license_ is None:
             # 1. Validate: nothing is reserved for what cannot be issued.
-            issuer = self._neighbours.issuer(department)
-            check_issuer(order.type, department, issuer.credit_code)
-            order = validate_order(order, date.fromisoformat(china_date(self._clock.now())))
-            page = page_of(self._types.version(order.type.id, order.type_version))
-            if order.pictures:
-                order = with_pictures_for(order, page)
-            with_seal = self._neighbours.seal_of(
-                department, seal, order.type.id, order.type.seal, self._clock.now()
+            ready = self._validated(
+                Asked(order=order, department=department, seal=seal, request=request)
             )
-            check_stamp(page, order.type.slots, with_seal.ratio)
             # 2. Reserve the serial and the identifier, with all that is needed to finish.
             try:
-                license_ = self._reserve(order, issuer, with_seal, request, succession)
+                license_ = self._reserve(ready, succession)
             except Aborted:  # the same request, or the same serial, came twice at once
-                license_ = self.begun(request) or self._reserve(
-                    order, issuer, with_seal, request, succession
-                )
+                license_ = self.begun(request) or self._reserve(ready, succession)
         return self.finished(license_)
+
+    def issue_all(self, several: Sequence[Asked]) -> list[License]:
+        """`issue` of several at once, each step for all of them; one actor asks.
+
+        Raises what `issue` raises of any of them, or Unavailable. Then nothing says which: each is
+        to be issued by itself, and what was begun is gone on with.
+        """
+        for one in several:
+            check_request_id(one.request.id)
+        with self._database.reading() as session:
+            ids = [one.request.id for one in several]
+            held = store.requests_of(session, several[0].request.actor, ids)
+        begun = {one.request.id: _same(held.get(one.request.id), one.request) for one in several}
+        ready = [self._validated(one) for one in several if begun[one.request.id] is None]
+        for valid, license_ in zip(ready, self._reserve_all(ready), strict=True):
+            begun[valid.asked.request.id] = license_
+        licenses = [one for one in begun.values() if one is not None]
+        new = [one for one in licenses if one.state is LicenseState.ISSUING and not one.predecessor]
+        with self._finishing.turns.together([one.id for one in new]):
+            done = {one.id: one for one in self._finishing.finish_all(new)} if new else {}
+        return [
+            done[one.id].as_issued() if one.id in done else self.finished(one) for one in licenses
+        ]
+
+    def _validated(self, asked: Asked) -> _Ready:
+        """Step 1."""
+        order = asked.order
+        issuer = self._neighbours.issuer(asked.department)
+        check_issuer(order.type, asked.department, issuer.credit_code)
+        order = validate_order(order, date.fromisoformat(china_date(self._clock.now())))
+        page = page_of(self._types.version(order.type.id, order.type_version))
+        if order.pictures:
+            order = with_pictures_for(order, page)
+        seal = self._neighbours.seal_of(
+            asked.department, asked.seal, order.type.id, order.type.seal, self._clock.now()
+        )
+        check_stamp(page, order.type.slots, seal.ratio)
+        return _Ready(asked=asked, order=order, issuer=issuer, seal=seal)
 
     def finished(self, license_: License) -> License:
         """Finish a license and answer as it was issued. Raises what `issue` raises."""
         try:
-            with self._finishing.turn(license_.id):
+            with self._finishing.turns.of(license_.id):
                 license_ = self._finishing.finish(license_)
         except DomainError as error:
             if not is_for_good(error):
@@ -189,16 +238,7 @@ class Issuing:
         check_request_id(request.id)
         with self._database.reading() as session:
             found = store.request_of(session, request.actor, request.id)
-        if found is None:
-            return None
-        license_, digest = found
-        if not hmac.compare_digest(digest, request.digest):
-            raise AlreadyExists(
-                "this request_id was used for another request: take a fresh one",
-                reason="REQUEST_ID_REUSED",
-                message_zh="该 request_id 已用于另一请求：请换新的",
-            )
-        return license_
+        return _same(found, request)
 
     def reconcile(self) -> Reconciled:
         """Finish what a crash or a failing neighbour left in ISSUING. Raises Unavailable.
@@ -213,8 +253,8 @@ class Issuing:
             until, wait = self._waits.get(license_.id, (now, 0.0))
             if now < until:
                 continue
-            turn = self._finishing.turn(license_.id)
-            if not turn.acquire(blocking=False):
+            turn = self._finishing.turns.of(license_.id)
+            if self._finishing.turns.has(license_.id) or not turn.acquire(blocking=False):
                 continue  # its own request is at work on it
             try:
                 self._finishing.finish(license_)
@@ -241,75 +281,92 @@ class Issuing:
 
     # --- step 2 ------------------------------------------------------------------------------
 
-    def _reserve(
+    def _reserve(self, ready: _Ready, succession: Succession | None) -> License:
+        pictures, scans = self._enclosed(ready.order)
+        self._enclosures.keep((*ready.order.pictures.values(), *scans))
+        with self._database.unit_of_work() as work:
+            newest = self._claims.newest(ready.order.type.id)
+            return self._reserve_in(work, ready, succession, pictures, scans, newest)
+
+    def _reserve_all(self, several: Sequence[_Ready]) -> list[License]:
+        """`_reserve` of several in one transaction."""
+        if not several:
+            return []
+        enclosed = [self._enclosed(one.order) for one in several]
+        for one, (_, scans) in zip(several, enclosed, strict=True):
+            self._enclosures.keep((*one.order.pictures.values(), *scans))
+        with self._database.unit_of_work() as work:
+            newest = {one: self._claims.newest(one) for one in {r.order.type.id for r in several}}
+            return [
+                self._reserve_in(work, one, None, pictures, scans, newest[one.order.type.id])
+                for one, (pictures, scans) in zip(several, enclosed, strict=True)
+            ]
+
+    def _reserve_in(
         self,
-        order: Order,
-        issuer: Issuer,
-        seal: IssuingSeal,
-        request: Request,
+        work: UnitOfWork,
+        ready: _Ready,
         succession: Succession | None,
+        pictures: dict[str, bytes],
+        scans: list[bytes],
+        newest: TypeVersion,
     ) -> License:
+        order, issuer, seal, request = ready.order, ready.issuer, ready.seal, ready.asked.request
         kind = self._types.version(order.type.id, order.type_version)
         now = self._clock.now().replace(microsecond=0)
         if succession is not None:
             valid_from, valid_to = succession.valid_from, succession.valid_to
+            identifier = _next_version(work, order, issuer, succession)
+            check_clock(now, succession.before.issue_time)
+            now = max(now, succession.before.issue_time)
         else:
             valid_from, valid_to = term_of(order, date.fromisoformat(china_date(now)))
-        pictures, scans = self._enclosed(order)
-        enclosures = (*order.pictures.values(), *scans)
-        self._enclosures.keep(enclosures)
-        with self._database.unit_of_work() as work:
-            if succession is not None:
-                identifier = _next_version(work, order, issuer, succession)
-                check_clock(now, succession.before.issue_time)
-                now = max(now, succession.before.issue_time)
-            else:
-                identifier = _identifier(work, order, issuer, now)
-            metadata = metadata_of(
-                order,
-                identifier=identifier,
-                issuer=issuer,
-                seal=seal,
-                issue_time=now,
-                valid_from=valid_from,
-                valid_to=valid_to,
-            )
-            license_ = License(
-                id=secrets.token_hex(12),
-                issuer=issuer.department,
-                type_id=order.type.id,
-                type_version=order.type_version,
-                identifier=str(identifier),
-                serial=identifier.serial,
-                version=identifier.version,
-                holders=order.holders,
-                metadata=metadata,
-                metadata_sha256=metadata_digest(metadata),
-                valid_from=valid_from,
-                valid_to=valid_to,
-                issue_time=now,
-                seal=seal.name,
-                actor=request.actor,
-                state=LicenseState.ISSUING,
-                state_time=now,
-                origin=Origin.PAPER if order.paper else Origin.NATIVE,
-                predecessor=succession.before.id if succession else "",
-                act=succession.act if succession else None,
-                act_reason=succession.reason if succession else "",
-            )
-            # Texts that do not fit the page are refused while refusing is still possible.
-            check_pages(license_, kind, page_values(license_, kind.type, pictures), scans)
-            self._claims.claim(work, license_, succession.before if succession else None)
-            self._enclosures.name(work, enclosures)
-            store.add_license(
-                work.session,
-                license_,
-                index=self._index,
-                request_id=request.id,
-                request_digest=request.digest,
-            )
-            if self._place is not None:  # one transaction less than when its credential is drawn up
-                self._place(work, license_.id)
+            identifier = _identifier(work, order, issuer, now)
+        metadata = metadata_of(
+            order,
+            identifier=identifier,
+            issuer=issuer,
+            seal=seal,
+            issue_time=now,
+            valid_from=valid_from,
+            valid_to=valid_to,
+        )
+        license_ = License(
+            id=secrets.token_hex(12),
+            issuer=issuer.department,
+            type_id=order.type.id,
+            type_version=order.type_version,
+            identifier=str(identifier),
+            serial=identifier.serial,
+            version=identifier.version,
+            holders=order.holders,
+            metadata=metadata,
+            metadata_sha256=metadata_digest(metadata),
+            valid_from=valid_from,
+            valid_to=valid_to,
+            issue_time=now,
+            seal=seal.name,
+            actor=request.actor,
+            state=LicenseState.ISSUING,
+            state_time=now,
+            origin=Origin.PAPER if order.paper else Origin.NATIVE,
+            predecessor=succession.before.id if succession else "",
+            act=succession.act if succession else None,
+            act_reason=succession.reason if succession else "",
+        )
+        # Texts that do not fit the page are refused while refusing is still possible.
+        check_pages(license_, kind, page_values(license_, kind.type, pictures), scans)
+        self._claims.claim(work, license_, succession.before if succession else None, newest)
+        self._enclosures.name(work, (*order.pictures.values(), *scans))
+        store.add_license(
+            work.session,
+            license_,
+            index=self._index,
+            request_id=request.id,
+            request_digest=request.digest,
+        )
+        if self._place is not None:  # one transaction less than when its credential is drawn up
+            self._place(work, license_.id)
         return license_
 
     def _enclosed(self, order: Order) -> tuple[dict[str, bytes], list[bytes]]:
@@ -319,6 +376,20 @@ class Issuing:
             for code, digest in pictures_of(order.fields, order.type).items()
         }
         return pictures, list(order.paper.scans if order.paper else ())
+
+
+def _same(found: tuple[License, bytes] | None, request: Request) -> License | None:
+    """The license that a request began, if it is this request. Raises AlreadyExists."""
+    if found is None:
+        return None
+    license_, digest = found
+    if not hmac.compare_digest(digest, request.digest):
+        raise AlreadyExists(
+            "this request_id was used for another request: take a fresh one",
+            reason="REQUEST_ID_REUSED",
+            message_zh="该 request_id 已用于另一请求：请换新的",
+        )
+    return license_
 
 
 def _next_version(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
@@ -46,6 +47,22 @@ _FORMATS = {
 ISSUED, COPIED, WALLETED = "签发电子证照", "制作加注件", "签发钱包凭证"
 Answer = TypeVar("Answer")
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What `Neighbours.seal_document` is asked for."""
+
+    document: bytes = field(repr=False)
+    seal: str
+    license_type: str
+    stamp: Stamp
+    sheets: int
+    request_id: str
+
+
+#: The number of a draft among those that were given, and its sealed document.
+SealedDraft = tuple[int, bytes]
 
 
 class Neighbours(Protocol):
@@ -90,6 +107,15 @@ class Neighbours(Protocol):
         `reason` is what the seal's uses say. Of several `sheets`, the stamp may stand across their
         edges too. As JWT, the payload of a credential goes in and its compact JWS comes out; it has
         no stamp.
+        """
+        ...
+
+    def seal_documents(
+        self, several: Sequence[Draft], form: LicenseFormat
+    ) -> Iterator[SealedDraft]:
+        """`seal_document` of several, in one call and as they come.
+
+        Raises Unavailable (SEALED_APART) where one was refused: asked by itself it says why.
         """
         ...
 
@@ -217,16 +243,39 @@ class NodeNeighbours:
         reason: str = ISSUED,
     ) -> bytes:
         """See Neighbours."""
-        request = seal_pb2.SealDocumentRequest(
-            seal=seal,
+        draft = Draft(
             document=document,
-            format=_FORMATS[form],
-            placements=[] if form is LicenseFormat.JWT else placements(stamp, sheets),
-            reason=reason,
-            kind=_kind(license_type),
+            seal=seal,
+            license_type=license_type,
+            stamp=stamp,
+            sheets=sheets,
             request_id=request_id,
         )
+        request = _sealing(draft, form, reason)
         answer = call_node(self._seals.SealDocument, request, seconds=SEALING_SECONDS)
+        return self._sealed(answer)
+
+    def seal_documents(
+        self, several: Sequence[Draft], form: LicenseFormat
+    ) -> Iterator[SealedDraft]:
+        """See Neighbours."""
+        requests = (
+            seal_pb2.BatchSealDocumentsRequest(item=item, request=_sealing(one, form, ISSUED))
+            for item, one in enumerate(several)
+        )
+        left = len(several)
+        try:
+            for one in self._seals.BatchSealDocuments(requests, timeout=SEALING_SECONDS):
+                if not one.HasField("response"):
+                    raise _sealed_apart()
+                yield one.item, self._sealed(one.response)
+                left -= 1
+        except grpc.RpcError as error:
+            raise _told(from_rpc_error(error)) from None
+        if left:
+            raise _sealed_apart()
+
+    def _sealed(self, answer: seal_pb2.SealDocumentResponse) -> bytes:
         sealed = bytes(answer.document)
         self._trust.sealed(sealed, answer.sha256, answer.seal_time.ToDatetime(UTC))
         return sealed
@@ -269,6 +318,27 @@ class NodeNeighbours:
             yield delivery_pb2.PublishRequest(rows=sent, last=True)
 
         _again(lambda: self._delivery.Publish(batch(), timeout=SEALING_SECONDS))
+
+
+def _sealing(draft: Draft, form: LicenseFormat, reason: str) -> seal_pb2.SealDocumentRequest:
+    is_flat = form is LicenseFormat.JWT
+    return seal_pb2.SealDocumentRequest(
+        seal=draft.seal,
+        document=draft.document,
+        format=_FORMATS[form],
+        placements=[] if is_flat else placements(draft.stamp, draft.sheets),
+        reason=reason,
+        kind=_kind(draft.license_type),
+        request_id=draft.request_id,
+    )
+
+
+def _sealed_apart() -> DomainError:
+    return Unavailable(
+        "a document among several was not sealed: ask for each by itself",
+        reason="SEALED_APART",
+        message_zh="多份文件中有一份未能签章：请逐份重试",
+    )
 
 
 def clock_behind(begins: datetime, now: datetime) -> DomainError:

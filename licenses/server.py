@@ -42,6 +42,7 @@ from licenses.reading import Reading
 from licenses.rpc import POLICY, LicenseRpc
 from licenses.statuslist.service import StatusLists
 from licenses.succession import Successions
+from licenses.turns import Turns
 from licenses.types.service import Types
 from licenses.v1 import (
     batches_pb2_grpc,
@@ -62,8 +63,8 @@ RECONCILE_SECONDS = 3.0
 #: How long the row of a presentation is kept after its time.
 PRESENTATIONS_KEPT = timedelta(days=30)
 ISSUING_THREADS = max(2, os.cpu_count() or 2)
-#: A batch mostly waits: for the disk, for the seal service, for a worker.
-BATCH_THREADS = 2 * ISSUING_THREADS
+#: Each has several rows in hand: while those of one are sealed, those of another are drawn.
+BATCH_THREADS = ISSUING_THREADS
 VERIFYING_THREADS = 4
 PRESENTING_YEAR = timedelta(days=365)
 
@@ -129,6 +130,7 @@ class LicenseServer:
         self.library = Library(self.database, neighbours, department)
         self.types = Types(self.database, clock)
         credentials = Credentials(settings.passphrase(), self.statuses.of)
+        self._turns = Turns()
         self.finishing, self.issuing = self._made(neighbours, self.library, credentials)
         self.reading = Reading(self.database, self.documents, self._index, clock)
         self.successions = Successions(
@@ -189,6 +191,8 @@ class LicenseServer:
             self.types,
             self._clock,
             credentials,
+            turns=self._turns,
+            places=self.statuses.of_all,
         )
         issuing = Issuing(
             self.database,

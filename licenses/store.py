@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 import sqlalchemy as sa
@@ -128,6 +128,37 @@ class IndexKeyRow(Table, table=True):
     fingerprint: bytes
 
 
+# Statements of every issuance, written once: to build one takes longer than to run it.
+_LICENSES: sa.Table = LicenseRow.__table__  # type: ignore[attr-defined]
+_ADD_LICENSE = sa.insert(_LICENSES)
+_ADD_HOLDERS = sa.insert(HolderRow.__table__)  # type: ignore[attr-defined]
+_BY_ID = sa.select(_LICENSES).where(_LICENSES.c.id == sa.bindparam("wanted"))
+_BY_ID_LOCKED = _BY_ID.with_for_update()
+_BY_REQUEST = sa.select(_LICENSES).where(
+    _LICENSES.c.actor == sa.bindparam("asker"), _LICENSES.c.request_id == sa.bindparam("wanted")
+)
+_BY_REQUESTS = sa.select(_LICENSES).where(
+    _LICENSES.c.actor == sa.bindparam("asker"),
+    _LICENSES.c.request_id.in_(sa.bindparam("wanted", expanding=True)),
+)
+_ISSUING_LOCKED = (
+    sa.select(_LICENSES)
+    .where(
+        _LICENSES.c.id.in_(sa.bindparam("wanted", expanding=True)),
+        _LICENSES.c.state == LicenseState.ISSUING.value,
+    )
+    .order_by(_LICENSES.c.id)
+    .with_for_update()
+)
+_OF_IDENTIFIER = sa.text("SELECT 1 FROM license WHERE identifier = :identifier")
+_NEXT_SERIAL = sa.text(
+    "INSERT INTO serial_counter (issuer, type_id, year, last) "
+    "VALUES (:issuer, :type_id, :year, 1) "
+    "ON CONFLICT (issuer, type_id, year) DO UPDATE SET last = serial_counter.last + 1 "
+    "RETURNING last"
+)
+
+
 # Licenses.
 
 
@@ -140,51 +171,53 @@ def add_license(
     request_digest: bytes,
 ) -> None:
     """Write a reserved license, with `index` of each holder's code."""
-    session.add(
-        LicenseRow(
-            id=license_.id,
-            issuer=license_.issuer,
-            type_id=license_.type_id,
-            type_version=license_.type_version,
-            identifier=license_.identifier,
-            serial=license_.serial,
-            version=license_.version,
-            holders_json=_holders_json(license_),
-            metadata_json=orjson.dumps(dict(license_.metadata)).decode(),
-            metadata_sha256=license_.metadata_sha256,
-            valid_from=license_.valid_from.isoformat(),
-            valid_to=license_.valid_to.isoformat() if license_.valid_to else "",
-            issue_time=license_.issue_time,
-            seal=license_.seal,
-            state=license_.state.value,
-            state_time=license_.state_time,
-            state_reason=license_.state_reason,
-            activated_at=license_.activated_at,
-            ofd_sha256=license_.ofd_sha256,
-            pdf_sha256=license_.pdf_sha256,
-            jwt_sha256=license_.jwt_sha256,
-            origin=license_.origin.value,
-            predecessor=license_.predecessor,
-            successor=license_.successor,
-            act=license_.act.value if license_.act else "",
-            act_reason=license_.act_reason,
-            actor=license_.actor,
-            request_id=request_id,
-            request_digest=request_digest,
-        )
+    session.execute(
+        _ADD_LICENSE,
+        {
+            "id": license_.id,
+            "issuer": license_.issuer,
+            "type_id": license_.type_id,
+            "type_version": license_.type_version,
+            "identifier": license_.identifier,
+            "serial": license_.serial,
+            "version": license_.version,
+            "holders_json": _holders_json(license_),
+            "metadata_json": orjson.dumps(dict(license_.metadata)).decode(),
+            "metadata_sha256": license_.metadata_sha256,
+            "valid_from": license_.valid_from.isoformat(),
+            "valid_to": license_.valid_to.isoformat() if license_.valid_to else "",
+            "issue_time": license_.issue_time,
+            "seal": license_.seal,
+            "state": license_.state.value,
+            "state_time": license_.state_time,
+            "state_reason": license_.state_reason,
+            "activated_at": license_.activated_at,
+            "ofd_sha256": license_.ofd_sha256,
+            "pdf_sha256": license_.pdf_sha256,
+            "jwt_sha256": license_.jwt_sha256,
+            "origin": license_.origin.value,
+            "predecessor": license_.predecessor,
+            "successor": license_.successor,
+            "act": license_.act.value if license_.act else "",
+            "act_reason": license_.act_reason,
+            "actor": license_.actor,
+            "request_id": request_id,
+            "request_digest": request_digest,
+        },
     )
-    session.flush()
-    for place, one in enumerate(license_.holders):
-        session.add(
-            HolderRow(
-                license_id=license_.id,
-                place=place,
-                issuer=license_.issuer,
-                holder_index=index(one.code),
-                search_key=search_key(one.name),
-            )
-        )
-    session.flush()
+    session.execute(
+        _ADD_HOLDERS,
+        [
+            {
+                "license_id": license_.id,
+                "place": place,
+                "issuer": license_.issuer,
+                "holder_index": index(one.code),
+                "search_key": search_key(one.name),
+            }
+            for place, one in enumerate(license_.holders)
+        ],
+    )
 
 
 def _holders_json(license_: License) -> str:
@@ -194,28 +227,19 @@ def _holders_json(license_: License) -> str:
 
 def request_of(session: Session, actor: str, request_id: str) -> tuple[License, bytes] | None:
     """The license that a request began, and the digest of that request."""
-    row = session.exec(
-        select(LicenseRow).where(LicenseRow.actor == actor, LicenseRow.request_id == request_id)
-    ).first()
+    row = session.execute(_BY_REQUEST, {"asker": actor, "wanted": request_id}).first()
     return None if row is None else (license_of(row), row.request_digest)
 
 
 def next_serial(session: Session, issuer: str, type_id: str, year: int) -> int:
     """The next number of an issuer for a type in a year, from 1; no number is given twice."""
-    statement = sa.text(
-        "INSERT INTO serial_counter (issuer, type_id, year, last) "
-        "VALUES (:issuer, :type_id, :year, 1) "
-        "ON CONFLICT (issuer, type_id, year) DO UPDATE SET last = serial_counter.last + 1 "
-        "RETURNING last"
-    )
     values = {"issuer": issuer, "type_id": type_id, "year": year}
-    return int(session.execute(statement, values).scalar_one())
+    return int(session.execute(_NEXT_SERIAL, values).scalar_one())
 
 
 def identifier_taken(session: Session, identifier: str) -> bool:
     """Whether a license has this identifier."""
-    found = session.exec(select(LicenseRow.id).where(LicenseRow.identifier == identifier)).first()
-    return found is not None
+    return session.execute(_OF_IDENTIFIER, {"identifier": identifier}).first() is not None
 
 
 def greatest_version(session: Session, issuer: str, type_id: str, serial: str) -> int:
@@ -238,9 +262,26 @@ def license_by_id(session: Session, license_id: str, *, lock: bool = False) -> L
     """A license; `lock` holds its row until the transaction ends. None is called ""."""
     if not license_id:  # the one before a first version: half of the questions of an issuance
         return None
-    statement = select(LicenseRow).where(LicenseRow.id == license_id)
-    row = session.exec(statement.with_for_update() if lock else statement).first()
+    row = session.execute(_BY_ID_LOCKED if lock else _BY_ID, {"wanted": license_id}).first()
     return None if row is None else license_of(row)
+
+
+def requests_of(
+    session: Session, actor: str, request_ids: Sequence[str]
+) -> dict[str, tuple[License, bytes]]:
+    """`request_of` for several requests, by their ids; none that began nothing."""
+    found: dict[str, tuple[License, bytes]] = {}
+    for start in range(0, len(request_ids), _AT_ONCE):
+        some = list(request_ids[start : start + _AT_ONCE])
+        rows = session.execute(_BY_REQUESTS, {"asker": actor, "wanted": some})
+        found |= {row.request_id: (license_of(row), row.request_digest) for row in rows}
+    return found
+
+
+def issuing_by_id(session: Session, ids: Sequence[str]) -> dict[str, License]:
+    """Of some licenses those that are being issued, held until the transaction ends."""
+    rows = session.execute(_ISSUING_LOCKED, {"wanted": list(ids)})  # all are locked in one order
+    return {row.id: license_of(row) for row in rows}
 
 
 def licenses_by_id(session: Session, ids: Sequence[str]) -> list[License]:
@@ -300,8 +341,8 @@ def move(
 ) -> bool:
     """Change the state if it is still `before`; whether this call changed it."""
     done = session.execute(
-        sa.update(LicenseRow)
-        .where(col(LicenseRow.id) == license_id, col(LicenseRow.state) == before.value)
+        sa.update(_LICENSES)
+        .where(_LICENSES.c.id == license_id, _LICENSES.c.state == before.value)
         .values(state=after.value, state_time=at, state_reason=reason, **others)
     )
     if not done.rowcount:  # type: ignore[attr-defined]  # an UPDATE has one
@@ -313,7 +354,7 @@ def move(
     return True
 
 
-def license_of(row: LicenseRow) -> License:
+def license_of(row: LicenseRow | sa.Row[Any]) -> License:
     """A license as its row has it."""
     return License(
         id=row.id,

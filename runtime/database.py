@@ -70,6 +70,9 @@ audit_outbox = sa.Table(
 )
 
 
+_ADD_RECORD = sa.text("INSERT INTO audit_outbox (leaf, salt) VALUES (:leaf, :salt)")
+
+
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
     """An aware UTC time in every database: SQLite forgets zones, so they are put back."""
 
@@ -140,7 +143,7 @@ class UnitOfWork(_Once):
     def record(self, record: SealedRecord) -> None:
         """Put the act's audit record on its way, in this transaction. Raises as `check_record`."""
         check_record(record)
-        self.session.execute(audit_outbox.insert().values(leaf=record.leaf, salt=record.salt))
+        self.session.execute(_ADD_RECORD, {"leaf": record.leaf, "salt": record.salt})
 
     def _keep(self, actor: str, method: str, request_id: str, digest: bytes, answer: bytes) -> None:
         self.session.execute(

@@ -11,6 +11,8 @@
    those behind it for ever.
 4. Single licenses are issued by other threads: a batch delays them by its share of the processor
    and no more.
+5. Rows are issued a few together, which share transactions and calls. Where anything is refused,
+   each of them is issued by itself, and goes on with what was begun of it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -30,7 +32,7 @@ from licenses.batches import model, store
 from licenses.batches.model import BEAT, LEASE, Batch, Result, RowState
 from licenses.batches.rows import store as rows_store
 from licenses.batches.rows.store import Waiting
-from licenses.issuing import Request
+from licenses.issuing import Asked, Request
 from licenses.model import License, Order, Paper
 from licenses.orders import holder_of
 from licenses.types.model import TypeVersion
@@ -51,7 +53,8 @@ from runtime.errors import (
 from runtime.records import make_record
 from runtime.telemetry import Repeated
 
-ROWS_AT_ONCE: Final = 32
+ROWS_AT_ONCE: Final = 64
+TOGETHER: Final = 16
 POLL_SECONDS: Final = 2.0
 FIRST_REST: Final = 2.0
 LONGEST_REST: Final = 300.0
@@ -66,6 +69,10 @@ class Issues(Protocol):
 
     def issue(self, order: Order, *, department: str, seal: str, request: Request) -> License:
         """Issue a license, or go on with the one that this request began."""
+        ...
+
+    def issue_all(self, several: Sequence[Asked]) -> list[License]:
+        """`issue` of several, in their order; raises where one cannot be issued so."""
         ...
 
 
@@ -157,14 +164,17 @@ class BatchWorker:
         outcomes: list[Result | _Stopped | None] = []
         # Of one key the first row of the sheet that can be is issued, whichever thread is fastest.
         for some in _in_turns(rows):
-            asked = [self._pool.submit(self._issue, batch, version, one, over) for one in some]
+            asked = [
+                self._pool.submit(self._issue_some, batch, version, one, over)
+                for one in _portions(some)
+            ]
             try:
                 while wait(asked, timeout=self._beat).not_done:
                     self._put_off(batch, lease, over)
             except BaseException:
                 over.set()
                 raise
-            outcomes += [one.result() for one in asked]
+            outcomes += [found for one in asked for found in one.result()]
         done = [one for one in outcomes if isinstance(one, Result)]
         stopped = [one for one in outcomes if isinstance(one, _Stopped)]
         if stopped:
@@ -192,7 +202,20 @@ class BatchWorker:
             if not store.put_off(work.session, batch.name, lease=lease, until=until):
                 over.set()  # it ended, or another worker has it
 
-    # --- one row -----------------------------------------------------------------------------
+    # --- rows --------------------------------------------------------------------------------
+
+    def _issue_some(
+        self, batch: Batch, version: TypeVersion, some: Sequence[Waiting], over: threading.Event
+    ) -> list[Result | _Stopped | None]:
+        """What came of some rows: issued together (rule 5), or else each by itself."""
+        if len(some) > 1 and not (over.is_set() or self._stopping.is_set()):
+            try:
+                made = self._issuing.issue_all([_asked(batch, version, one) for one in some])
+            except Exception as error:  # noqa: BLE001  # each by itself tells of its own
+                _log.info("batch_rows_apart", batch=batch.name, error=type(error).__name__)
+            else:
+                return [_issued(batch, *both) for both in zip(some, made, strict=True)]
+        return [self._issue(batch, version, one, over) for one in some]
 
     def _issue(
         self, batch: Batch, version: TypeVersion, waiting: Waiting, over: threading.Event
@@ -201,15 +224,9 @@ class BatchWorker:
         if over.is_set() or self._stopping.is_set():
             return None
         try:
+            asked = _asked(batch, version, waiting)
             made = self._issuing.issue(
-                _order(version, waiting),
-                department=batch.issuer,
-                seal=batch.seal,
-                request=Request(
-                    actor=batch.actor,
-                    id=model.request_id_of(batch.type_id, waiting.row.key),
-                    digest=model.request_digest_of(batch.type_id, waiting.content),
-                ),
+                asked.order, department=asked.department, seal=asked.seal, request=asked.request
             )
         except DomainError as error:
             found = self._refused(waiting, error)
@@ -222,15 +239,7 @@ class BatchWorker:
             if waiting.attempts + 1 >= ATTEMPTS:
                 return _fault(waiting)
             return _Stopped(number=waiting.number, reason="INTERNAL", counts=True)
-        return Result(
-            number=waiting.number,
-            key=waiting.row.key,
-            state=RowState.ISSUED,
-            license=made.name,
-            identifier=made.identifier,
-            repeated=waiting.first < waiting.number
-            or made.issue_time < batch.create_time.replace(microsecond=0),
-        )
+        return _issued(batch, waiting, made)
 
     def _refused(self, waiting: Waiting, error: DomainError) -> Result | _Stopped:
         is_final = isinstance(error, _FINAL) and error.reason not in model.WAITED_FOR
@@ -282,6 +291,37 @@ class BatchWorker:
                     },
                 )
             )
+
+
+def _portions(rows: Sequence[Waiting]) -> Iterator[Sequence[Waiting]]:
+    """The rows in parts of `TOGETHER`, in their order."""
+    return (rows[start : start + TOGETHER] for start in range(0, len(rows), TOGETHER))
+
+
+def _asked(batch: Batch, version: TypeVersion, waiting: Waiting) -> Asked:
+    """The license of a row. Raises InvalidArgument, BAD_LICENSE_FIELDS."""
+    return Asked(
+        order=_order(version, waiting),
+        department=batch.issuer,
+        seal=batch.seal,
+        request=Request(
+            actor=batch.actor,
+            id=model.request_id_of(batch.type_id, waiting.row.key),
+            digest=model.request_digest_of(batch.type_id, waiting.content),
+        ),
+    )
+
+
+def _issued(batch: Batch, waiting: Waiting, made: License) -> Result:
+    return Result(
+        number=waiting.number,
+        key=waiting.row.key,
+        state=RowState.ISSUED,
+        license=made.name,
+        identifier=made.identifier,
+        repeated=waiting.first < waiting.number
+        or made.issue_time < batch.create_time.replace(microsecond=0),
+    )
 
 
 def _order(version: TypeVersion, waiting: Waiting) -> Order:

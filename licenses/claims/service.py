@@ -23,12 +23,17 @@ class Claims:
         self._index = index
         self._clock = clock
 
-    def claim(self, work: UnitOfWork, license_: License, before: License | None) -> None:
+    def newest(self, type_id: str) -> TypeVersion:
+        """The version of a type by whose rules `claim` goes."""
+        return self._types.newest(f"licenseTypes/{type_id}")
+
+    def claim(
+        self, work: UnitOfWork, license_: License, before: License | None, newest: TypeVersion
+    ) -> None:
         """Claim for a license; `before` is the version whose place it takes.
 
-        Raises AlreadyExists (HOLDER_HAS_ONE, VALUE_IN_FORCE).
+        `newest` is read in the transaction. Raises AlreadyExists (HOLDER_HAS_ONE, VALUE_IN_FORCE).
         """
-        newest = self._types.newest(f"licenseTypes/{license_.type_id}")
         kind = newest.type
         if not (_has_rules(kind) or license_.origin is Origin.PAPER):
             return

@@ -75,10 +75,12 @@ class Credentials:
         *,
         holder_key: Mapping[str, str] | None = None,
         at: datetime | None = None,
+        status: StatusRef | None = None,
     ) -> Draft:
         """The draft of a license, always the same.
 
         `holder_key` is a wallet's public JWK (RFC 7800 §3.2), and `at` when it first asked.
+        `status` is where its status stands, where who asks has read it.
         """
         key = thumbprint(holder_key) if holder_key is not None else ""
         claims = {**license_.metadata, DIGEST_CLAIM: license_.metadata_sha256}
@@ -100,7 +102,7 @@ class Credentials:
         if holder_key is not None:
             payload["cnf"] = {"jwk": dict(holder_key)}
         if self._status is not None:
-            found = self._status(license_.id, key)
+            found = status or self._status(license_.id, key)
             payload["status"] = {"status_list": {"idx": found.index, "uri": found.uri}}
         return Draft(
             payload=orjson.dumps(payload, option=orjson.OPT_SORT_KEYS), disclosures=disclosures

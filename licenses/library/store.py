@@ -25,10 +25,13 @@ class OutboxRow(Table, table=True):
     record: str = Field(sa_type=sa.Text)
 
 
+_ENQUEUE = sa.text("INSERT INTO library_outbox (license_id, record) VALUES (:license_id, :record)")
+
+
 def enqueue(session: Session, license_id: str, record: Mapping[str, str]) -> None:
     """Leave a record to be published after this transaction."""
     row = orjson.dumps(dict(record)).decode()
-    session.execute(sa.insert(OutboxRow).values(license_id=license_id, record=row))
+    session.execute(_ENQUEUE, {"license_id": license_id, "record": row})
 
 
 def waiting(session: Session, limit: int) -> list[tuple[int, dict[str, str]]]:

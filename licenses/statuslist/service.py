@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -112,6 +112,12 @@ class StatusLists:
             return StatusRef(uri=self.uri(held[0]), index=held[1])
         with self._database.unit_of_work() as work:
             return self.give(work, license_id, key)
+
+    def of_all(self, license_ids: Sequence[str]) -> dict[str, StatusRef]:
+        """The places that the own files of some licenses have, by their ids."""
+        with self._database.reading() as session:
+            held = store.held_places(session, license_ids)
+        return {one: StatusRef(uri=self.uri(at[0]), index=at[1]) for one, at in held.items()}
 
     def give(self, work: UnitOfWork, license_id: str, key: str = "") -> StatusRef:
         """`of`, in the caller's transaction."""

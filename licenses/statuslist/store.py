@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -47,6 +47,22 @@ class StatusCounterRow(Table, table=True):
     last: int = Field(sa_type=sa.BigInteger)
 
 
+# Statements of every issuance, written once.
+_ADD = sa.insert(PlaceRow.__table__)  # type: ignore[attr-defined]
+_HELD = sa.text(
+    "SELECT list, place FROM license_place WHERE license_id = :license_id AND showing = :showing"
+)
+_HELD_BY = sa.text(
+    "SELECT license_id, list, place FROM license_place "
+    "WHERE license_id IN :license_ids AND showing = ''"
+).bindparams(sa.bindparam("license_ids", expanding=True))
+_TAKEN = sa.text("SELECT 1 FROM license_place WHERE list = :list AND place = :place")
+_TAKE = sa.text(
+    "INSERT INTO license_status_counter (id, last) VALUES (:id, 0) "
+    "ON CONFLICT (id) DO UPDATE SET last = license_status_counter.last + 1 RETURNING last"
+)
+
+
 def place(
     session: Session,
     license_id: str,
@@ -57,33 +73,30 @@ def place(
     until: datetime | None = None,
 ) -> tuple[int, int]:
     """List and place of a showing; given now where it has none. `where` is of the nth."""
-    row = PlaceRow
     held = held_place(session, license_id, showing)
     if held is not None:
         return held
     while True:
-        taken = sa.text(
-            "INSERT INTO license_status_counter (id, last) VALUES (:id, 0) "
-            "ON CONFLICT (id) DO UPDATE SET last = license_status_counter.last + 1 RETURNING last"
-        )
-        number = int(session.execute(taken, {"id": int(places)}).scalar_one())
+        number = int(session.execute(_TAKE, {"id": int(places)}).scalar_one())
         of_list, at = where(number)
         # Where the node's key was changed a place may be taken already: the next one is not.
-        if session.get(row, (of_list, at)) is None:
+        if session.execute(_TAKEN, {"list": of_list, "place": at}).first() is None:
             break
-    session.add(row(list=of_list, place=at, license_id=license_id, showing=showing, until=until))
-    session.flush()
+    values = {"license_id": license_id, "showing": showing, "until": until}
+    session.execute(_ADD, {"list": of_list, "place": at, **values})
     return of_list, at
 
 
 def held_place(session: Session, license_id: str, showing: str) -> tuple[int, int] | None:
     """List and place of a showing, where it has them."""
-    row = PlaceRow
-    statement = select(row.list, row.place).where(
-        row.license_id == license_id, row.showing == showing
-    )
-    held = session.exec(statement).first()
+    held = session.execute(_HELD, {"license_id": license_id, "showing": showing}).first()
     return None if held is None else (held[0], held[1])
+
+
+def held_places(session: Session, license_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """List and place of the own files of some licenses, by their ids, of those that have them."""
+    rows = session.execute(_HELD_BY, {"license_ids": list(license_ids)})
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def license_at(session: Session, of_list: int, at: int) -> str:

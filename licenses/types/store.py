@@ -35,6 +35,9 @@ class TypeVersionRow(_Table, table=True):
     put_by: str = Field(max_length=200)
 
 
+_NEWEST = sa.text("SELECT max(version) FROM license_type_version WHERE type_id = :type_id")
+
+
 def add(session: Session, one: TypeVersion) -> None:
     """Write a version. Two of one number make the second's transaction fail (Aborted)."""
     session.add(
@@ -54,8 +57,7 @@ def add(session: Session, one: TypeVersion) -> None:
 
 def newest(session: Session, type_id: str) -> int:
     """The number of the newest version; 0 where there is no such type."""
-    statement = select(sa.func.max(TypeVersionRow.version)).where(TypeVersionRow.type_id == type_id)
-    return int(session.exec(statement).one() or 0)
+    return int(session.execute(_NEWEST, {"type_id": type_id}).scalar_one() or 0)
 
 
 def version(session: Session, type_id: str, number: int) -> TypeVersion | None:

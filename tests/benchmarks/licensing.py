@@ -163,7 +163,7 @@ def _in_a_batch(county: County, sealer: Sealer, drafts: Drafts, whole: int) -> I
             "three_forms_sealed_alone": rounded(sealed),
             "hours_for_100000": rounded(100_000 / speed / 3600),
             "course": course,
-            "note": "a batch of rows in the node, by twice as many threads as there are cores and "
+            "note": "a batch of rows in the node, by as many threads as there are cores and "
             "by workers beside them; published too. `--rows` issues so many rows to the last",
         },
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,7 +19,7 @@ from licenses.batches.model import (
 from licenses.batches.rows import store as rows_store
 from licenses.batches.service import Batches
 from licenses.batches.working import BatchWorker
-from licenses.issuing import Request
+from licenses.issuing import Asked, Request
 from licenses.model import License, Order
 from licenses.server import MIGRATIONS
 from licenses.types.service import Types
@@ -89,6 +89,12 @@ class Simulator:
             if number == self.crash_after:
                 raise Crash
             return license_
+
+    def issue_all(self, several: Sequence[Asked]) -> list[License]:
+        return [
+            self.issue(one.order, department=one.department, seal=one.seal, request=one.request)
+            for one in several
+        ]
 
 
 @dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -26,10 +26,11 @@ from licenses.documents import Documents
 from licenses.finishing import Finishing
 from licenses.holder_index import HolderIndex
 from licenses.identifiers import LicenseIdentifier
-from licenses.issuing import Issuing, Request
+from licenses.issuing import Asked, Issuing, Request
 from licenses.library.service import ITEMS, Library
 from licenses.metadata import metadata_digest
 from licenses.model import Act, Issuer, IssuingSeal, License, LicenseFormat, LicenseState
+from licenses.neighbours import Draft
 from licenses.pages.drawn import Drawn, Said
 from licenses.reading import Reading
 from licenses.server import MIGRATIONS
@@ -130,6 +131,12 @@ class World:
 
         return bytes(self._effect(f"sealing {form.name}", seal))
 
+    def seal_documents(
+        self, several: Sequence[Draft], form: LicenseFormat
+    ) -> Iterator[tuple[int, bytes]]:
+        for item, one in enumerate(several):
+            yield item, self.seal_document(one.document, form, request_id=one.request_id)
+
     def document_problem(self, document: bytes) -> str:
         return str(self._effect("verifying", lambda: ""))
 
@@ -201,6 +208,12 @@ class Process:
         first = self.clock.now().date() - timedelta(days=3 * 365 - 60)
         order = an_order(**{"valid_from": first, **changes})
         return self.issuing.issue(order, department=BUREAU, seal="", request=request)
+
+    def issue_all(self, requests: Sequence[Request]) -> list[License]:
+        order = an_order()
+        return self.issuing.issue_all(
+            [Asked(order=order, department=BUREAU, seal="", request=one) for one in requests]
+        )
 
     def succeed(self, name: str, act: Act, wish: Wish, request: Request) -> License:
         return self.successions.succeed(

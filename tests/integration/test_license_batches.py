@@ -73,6 +73,27 @@ async def test_rows_become_licenses_in_three_forms(node: LicenseNode) -> None:
     assert len(node.library()) >= 2
 
 
+async def _issued(node: LicenseNode, rows: list[pb.IssueBatchRow]) -> list[pb.IssueBatchResult]:
+    batches = stub(node)
+    made = (await batches.CreateIssueBatch(messages(rows))).issue_batch
+    while await asyncio.to_thread(node.licenses.batch_worker.run_once):
+        pass
+    asked = pb.ListIssueBatchResultsRequest(parent=made.name)
+    return list((await batches.ListIssueBatchResults(asked)).results)
+
+
+async def test_rows_share_calls_until_one_is_refused(node: LicenseNode, monkeypatch: Any) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(node.licenses.batch_worker._issuing, "issue", None)  # no row by itself
+        found = await _issued(node, [a_row(number) for number in (31, 32, 33)])
+        assert [one.state for one in found] == [pb.ISSUE_BATCH_ROW_STATE_ISSUED] * 3
+        assert len({one.license_identifier for one in found}) == 3
+    nobody = [pb.IssueBatchHolder(name="\u4eba\U00031350\U000323af", code=citizen_number(35))]
+    found = await _issued(node, [a_row(34), a_row(35, holders=nobody), a_row(36)])
+    assert [one.reason for one in found] == ["", "GLYPH_MISSING", ""]
+    assert [bool(one.license) for one in found] == [True, False, True]
+
+
 async def test_one_request_id_is_one_batch(node: LicenseNode) -> None:
     batches, request_id = stub(node), fresh()
     first = await batches.CreateIssueBatch(messages([a_row(5)], request_id=request_id))

@@ -88,6 +88,28 @@ def test_a_service_that_ignores_repeats_is_found_out(
         assert caught.value.reason in ("TRANSITION_FORBIDDEN", "VERSION_BEING_ISSUED")
 
 
+def test_a_death_at_every_single_moment_of_several_issued_together(
+    simulation: Simulation,
+) -> None:
+    simulation.finish()
+    simulation.fate.expect({})
+    simulation.process.issue_all([a_request(f"together-{one}") for one in "ab"])
+    for moment in range(simulation.fate.count):
+        requests = [a_request(f"together-{moment}-{one}") for one in "ab"]
+        simulation.attempt(lambda p, asked=requests: p.issue_all(asked), {moment: "die"})
+        left = [simulation._versions(one) for one in requests]
+        # All of them are reserved, or none: then each is made by its repeat.
+        assert len({len(one) for one in left}) == 1
+        simulation.finish()
+        again = simulation.process.issue_all(requests)
+        done = [simulation._versions(one) for one in requests]
+        assert [[one.id for one in found] for found in done] == [[one.id] for one in again]
+        assert all(found[0].state is LicenseState.ACTIVE for found in done)
+        assert not left[0] or [one[0].identifier for one in left] == [
+            one.identifier for one in again
+        ]
+
+
 def die_at_every_moment(simulation: Simulation, act: Act | None) -> None:
     simulation.finish()
     moment, moments = 0, 0
