@@ -298,6 +298,7 @@ COMMITMENTS: Final = {
     "delegation": ("the delegation", "委托"),
     "document": ("the document", "文书"),
     "expire_time": ("its end", "到期时间"),
+    "forms": ("how it may be shown", "出示方式"),
     "grant": ("the grant", "授权"),
     "holder_code": ("whose it is", "持证人"),
     "key": ("about whom", "查询对象"),
