@@ -13,6 +13,8 @@ from exchange.v1 import (
     catalog_pb2_grpc,
     corrections_pb2,
     corrections_pb2_grpc,
+    deadlines_pb2,
+    deadlines_pb2_grpc,
     delivery_pb2,
     delivery_pb2_grpc,
     grants_pb2,
@@ -33,6 +35,7 @@ from runtime.identity import Role
 
 SECONDS: Final = 30
 PAGE: Final = 50
+GREATEST: Final = 1000
 
 
 #: Pages of who works with a department's data.
@@ -48,6 +51,7 @@ class Asking:
         #: Its calls go through `told`.
         self.catalog: Any = catalog_pb2_grpc.CatalogServiceStub(channel)
         self._corrections: Any = corrections_pb2_grpc.CorrectionServiceStub(channel)
+        self._clocks: Any = deadlines_pb2_grpc.DeadlineServiceStub(channel)
         self._inquiries: Any = inquiries_pb2_grpc.InquiryServiceStub(channel)
         self._grants: Any = grants_pb2_grpc.GrantServiceStub(channel)
         self._delivery: Any = delivery_pb2_grpc.DeliveryServiceStub(channel)
@@ -68,6 +72,14 @@ class Asking:
     async def resource(self, name: str) -> catalog_pb2.DataResource:
         """A resource."""
         return await catalog.resource(self.catalog, name)
+
+    async def clocks(self, subject: str = "") -> dict[str, deadlines_pb2.Deadline]:
+        """Open clocks that the department must heed or waits for, of one matter or of all."""
+        asked = deadlines_pb2.ListDeadlinesRequest(
+            parent="departments/-", subject=subject, open_only=True, page_size=GREATEST
+        )
+        answer = await told(self._clocks.ListDeadlines(asked, timeout=SECONDS))
+        return {one.subject: one for one in answer.deadlines}
 
     async def corrections(self, token: str = "") -> Any:
         """A page of what is doubted, and of what the department itself doubted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Mapping
 from datetime import UTC
@@ -35,16 +36,12 @@ def _name(request: Request) -> str:
 async def inquiries(request: Request, person: Person) -> Response:
     """Questions to the department, and its own."""
     ask = asking(request, person)
-    found = await ask.inquiries(after(request))
+    found, clocks = await asyncio.gather(ask.inquiries(after(request)), ask.clocks())
     return page(
         request,
         "officer/inquiries.html",
         inquiries=[
-            (
-                held,
-                INQUIRIES[held.state],
-                time_left(held.due, waits=held.state == inquiries_pb2.INQUIRY_STATE_OPEN),
-            )
+            (held, INQUIRIES[held.state], time_left(clocks.get(held.name)))
             for held in found.inquiries
         ],
         department=person.department,
@@ -116,7 +113,7 @@ async def _inquiry(
         "officer/inquiry.html",
         held=held,
         state=INQUIRIES[held.state],
-        left=time_left(held.due, waits=is_open),
+        left=time_left((await ask.clocks(held.name)).get(held.name)),
         names=await display_names(ask.catalog),
         answerable=is_open and held.recipient == person.department,
         withdrawable=is_open and ours,

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import UTC
 from typing import Any, Final
@@ -53,7 +54,7 @@ async def resources(request: Request, person: Person) -> Response:
 async def doubts(request: Request, person: Person) -> Response:
     """Objections to the department's data, and its own to others'."""
     ask = asking(request, person)
-    found = await ask.corrections(after(request))
+    found, clocks = await asyncio.gather(ask.corrections(after(request)), ask.clocks())
     return page(
         request,
         "officer/doubts.html",
@@ -62,7 +63,7 @@ async def doubts(request: Request, person: Person) -> Response:
             (
                 held,
                 DOUBTS[held.state],
-                time_left(held.due, waits=held.state in OPEN_DOUBTS),
+                time_left(clocks.get(held.name)),
                 _is_ours(person, held.resource),
             )
             for held in found.corrections
@@ -103,7 +104,7 @@ async def _doubt(
         error=error,
         typed=said,
         basis=basis,
-        left=time_left(held.due, waits=held.state in OPEN_DOUBTS),
+        left=time_left((await ask.clocks(held.name)).get(held.name)),
     )
 
 

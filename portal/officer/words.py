@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from typing import Final
 
-from exchange.v1 import corrections_pb2, delivery_pb2, inquiries_pb2, quality_pb2, syncing_pb2
-from runtime.clock import CHINA
+from exchange.v1 import (
+    corrections_pb2,
+    deadlines_pb2,
+    delivery_pb2,
+    inquiries_pb2,
+    quality_pb2,
+    syncing_pb2,
+)
 
 DOUBTS: Final = {
     corrections_pb2.CORRECTION_STATE_SUBMITTED: ("red", "To be taken up", "待受理"),
@@ -50,21 +55,25 @@ REJECTS: Final = {
 }
 
 
-def time_left(due: str, *, waits: bool) -> tuple[str, str, str]:
-    """What is left until a day, or by how much it is over; nothing where nobody waits."""
-    try:
-        last = date.fromisoformat(due)
-    except ValueError:
+def time_left(clock: deadlines_pb2.Deadline | None) -> tuple[str, str, str]:
+    """What a clock has left, in working days as the law counts; nothing where none runs."""
+    if clock is None or clock.state not in _RUNS:
         return ("", "", "")
-    if not waits:
-        return ("", "", "")
-    days = (last - datetime.now(CHINA).date()).days
-    if days < 0:
-        return ("red", f"{-days} calendar day(s) late", f"已逾期 {-days} 个自然日")
+    if not clock.due:
+        return ("amber", "clock stands still", "暂停计时")
+    if clock.late:
+        over = max(1, clock.days_over)
+        return ("red", f"{over} working day(s) late", f"已逾期 {over} 个工作日")
+    days = clock.days_left
     if days == 0:
         return ("amber", "due today", "今日到期")
     return (
-        "amber" if days <= 2 else "green",
-        f"{days} calendar day(s) left",
-        f"还剩 {days} 个自然日",
+        "amber" if days <= 3 else "green",  # as the administrator's pages have it
+        f"{days} working day(s) left",
+        f"还剩 {days} 个工作日",
     )
+
+
+_RUNS: Final = frozenset(
+    {deadlines_pb2.DEADLINE_STATE_RUNNING, deadlines_pb2.DEADLINE_STATE_PAUSED}
+)
