@@ -29,12 +29,13 @@ from accounts.sessions import Sessions
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import AlreadyExists, NotFound, PermissionDenied
+from runtime.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
 from runtime.identity import APPLICANTS, Principal, Role
 from runtime.paging import last_of
 from runtime.records import Value, make_record
 
 TOKEN_BYTES = 20
+_MOST_NAMED = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,11 +199,19 @@ class Administering:
         token: str,
         everybody: bool,
         departments: Collection[str] | None = None,
+        named: Collection[str] = (),
     ) -> list[Account]:
         """At most `size` + 1 accounts in order of id; applicants' only for `everybody`.
 
-        `departments`: only of these.
+        `departments`: only of these; `named`: only these, if any are. Raises InvalidArgument
+        (TOO_MANY_NAMES).
         """
+        if len(named) > _MOST_NAMED:
+            raise InvalidArgument(
+                f"at most {_MOST_NAMED} accounts are asked for by name at once",
+                reason="TOO_MANY_NAMES",
+                message_zh=f"一次最多按名称查询 {_MOST_NAMED} 个账户",
+            )
         if department:
             names.parse(names.DEPARTMENT, department, field="department")
         with self._database.reading() as session:
@@ -210,6 +219,7 @@ class Administering:
                 session,
                 department=department,
                 departments=departments,
+                ids=[names.parse(names.ACCOUNT, one)["account"] for one in named],
                 but="" if everybody else APPLICANTS,
                 after=last_of(token),
                 limit=size + 1,

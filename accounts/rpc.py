@@ -157,6 +157,7 @@ class AccountRpc(ActsRpc, OwnRpc):
             token=request.page_token,
             everybody=False,
             departments=None if auditor else self._departments.all_of(principal),
+            named=request.names,
         )
         return pb.ListAccountsResponse(
             accounts=[to_account(one) for one in found[:size]],

@@ -195,13 +195,16 @@ def page(
     but: str,
     after: str,
     limit: int,
+    ids: Collection[str] = (),
 ) -> Sequence[AccountRow]:
-    """Accounts of a department, of some, or of all but one, in order of id."""
+    """Accounts of a department, of some, or of all but one, in order of id; only `ids`, if any."""
     query = sa.select(_ACCOUNT).where(_ACCOUNT.c.id > after, _ACCOUNT.c.department != but)
     if department:
         query = query.where(_ACCOUNT.c.department == department)
     if departments is not None:
         query = query.where(_ACCOUNT.c.department.in_(sorted(departments)))
+    if ids:
+        query = query.where(_ACCOUNT.c.id.in_(sorted(ids)))
     rows = session.execute(query.order_by(_ACCOUNT.c.id).limit(limit)).mappings()
     return [AccountRow(**row) for row in rows]
 

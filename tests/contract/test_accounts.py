@@ -374,6 +374,11 @@ def test_lists_have_pages_and_no_applicants(held):
     assert APPLICANTS not in {one.department for one in found}
     assert len(page("", size=9, token="", everybody=True)) == 4
     assert page("departments/other", size=9, token="", everybody=True) == []
+    named = [found[2].name, found[0].name, "accounts/of-nobody"]
+    asked = page("", size=9, token="", everybody=False, named=named)
+    assert {one.name for one in asked} == {found[0].name, found[2].name}
+    refused = refusal(InvalidArgument, page, "", size=9, token="", everybody=False, named="a" * 1001)
+    assert refused == "TOO_MANY_NAMES"
 
 
 def test_what_is_over_is_forgotten(held):
