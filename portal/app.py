@@ -46,6 +46,7 @@ from runtime.errors import (
     Unauthenticated,
     Unavailable,
 )
+from runtime.telemetry import configure_logging
 
 _STATUSES: Final = {
     InvalidArgument: 400,
@@ -58,8 +59,14 @@ _STATUSES: Final = {
 
 
 def make() -> Starlette:
-    """The application of this process, as the environment says (see `settings`)."""
-    return make_app(NodeLink(LinkSettings.of_environment()))
+    """The application of this process, as the environment says (see `settings`).
+
+    Its log is the node's, line by line: what nobody set up prints, of a page that failed, whatever
+    the page held.
+    """
+    settings = LinkSettings.of_environment()
+    configure_logging(level=settings.log_level, as_json=settings.log_json)
+    return make_app(NodeLink(settings))
 
 
 def make_app(node: NodeLink, sessions: Sessions | None = None) -> Starlette:

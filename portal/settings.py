@@ -12,6 +12,8 @@ NODE = "TONGBAN_PORTAL_NODE"
 IDENTITY = "TONGBAN_PORTAL_IDENTITY"
 ORIGIN = "TONGBAN_PORTAL_ORIGIN"
 PROXIES = "TONGBAN_PORTAL_PROXIES"
+LOG_LEVEL = "TONGBAN_PORTAL_LOG_LEVEL"
+LOG_JSON = "TONGBAN_PORTAL_LOG_JSON"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,9 @@ class LinkSettings:
     origin: str = ""
     #: Networks of the proxies before the portal, whose `X-Forwarded-For` is believed.
     proxies: tuple[str, ...] = ()
+    #: As the node logs.
+    log_level: str = "INFO"
+    log_json: bool = True
 
     @classmethod
     def of_environment(cls) -> LinkSettings:
@@ -34,6 +39,8 @@ class LinkSettings:
                 identity=Path(os.environ[IDENTITY]),
                 origin=os.environ.get(ORIGIN, ""),
                 proxies=tuple(os.environ.get(PROXIES, "").split()),
+                log_level=os.environ.get(LOG_LEVEL, "INFO"),
+                log_json=os.environ.get(LOG_JSON, "1") == "1",
             )
         except KeyError as error:
             raise FailedPrecondition(
@@ -49,4 +56,6 @@ class LinkSettings:
             IDENTITY: str(self.identity),
             ORIGIN: self.origin,
             PROXIES: " ".join(self.proxies),
+            LOG_LEVEL: self.log_level,
+            LOG_JSON: "1" if self.log_json else "0",
         }

@@ -43,7 +43,15 @@ _log = structlog.get_logger()
 class PortalProcess:
     """The process, from `start` to `stop`."""
 
-    def __init__(self, settings: PortalSettings, identity: Path, node: str) -> None:
+    def __init__(
+        self,
+        settings: PortalSettings,
+        identity: Path,
+        node: str,
+        *,
+        log_level: str = "INFO",
+        log_json: bool = True,
+    ) -> None:
         self._settings = settings
         self._identity = identity.absolute()
         self._link = LinkSettings(
@@ -51,6 +59,8 @@ class PortalProcess:
             identity=self._identity,
             origin=settings.origin,
             proxies=tuple(str(one) for one in settings.proxies),
+            log_level=log_level,
+            log_json=log_json,
         )
         self._process: Process | None = None
         self._watch: asyncio.Task[None] | None = None

@@ -132,6 +132,8 @@ class Node:
                 settings.portal,
                 self._portal_identity(authority),
                 f"{self._own_host()}:{self.port}",
+                log_level=settings.log_level,
+                log_json=settings.log_json,
             )
             self._stack.push_async_callback(portal.stop)
             await portal.start()

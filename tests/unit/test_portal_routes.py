@@ -1,16 +1,19 @@
 """Every page: nobody opens what is for others, and no form changes anything unasked."""
 
 import asyncio
+import json
 import re
+from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.routing import Route
 
 from accounts.v1 import accounts_pb2
 from exchange.v1 import delivery_pb2, grants_pb2
-from portal.app import make_app
+from portal.app import make, make_app
 from portal.applicant import looks, proving
 from portal.node import NodeLink
 from portal.officer.subscribed import _chosen as chosen
@@ -175,6 +178,28 @@ async def test_a_proof_that_takes_long_says_how_far_it_is_and_stays(app):
         assert 'href="/my/looks/proof/file"' in made
         assert "progress.js" not in made
         assert (await asked.get("/my/looks/proof/file")).content == b"PK"
+
+
+async def test_a_page_that_fails_logs_nothing_of_what_it_held(monkeypatch, capsys):
+    told = LinkSettings(node="127.0.0.1:1", identity=Path("portal"), log_level="ERROR")
+    for name, value in told.environment().items():
+        monkeypatch.setenv(name, value)
+    app = make()
+    try:
+
+        async def failing(request):
+            number = "9901011980" + "01010022"
+            raise LookupError(len(number))
+
+        app.router.routes.insert(0, Route("/fails", failing))
+        async with asking(app) as asked:
+            assert (await asked.get("/fails")).status_code == 500
+    finally:
+        structlog.reset_defaults()
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["route"]) == ("page_failed", "/fails")
+    assert "LookupError" in line["exception"]
+    assert "990101198001010022" not in str(line)
 
 
 FORM = "/my/delegations/new"
