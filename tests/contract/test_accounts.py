@@ -377,8 +377,8 @@ def test_lists_have_pages_and_no_applicants(held):
     named = [found[2].name, found[0].name, "accounts/of-nobody"]
     asked = page("", size=9, token="", everybody=False, named=named)
     assert {one.name for one in asked} == {found[0].name, found[2].name}
-    refused = refusal(InvalidArgument, page, "", size=9, token="", everybody=False, named="a" * 1001)
-    assert refused == "TOO_MANY_NAMES"
+    asked = {"size": 9, "token": "", "everybody": False, "named": "a" * 1001}
+    assert refusal(InvalidArgument, page, "", **asked) == "TOO_MANY_NAMES"
 
 
 def test_what_is_over_is_forgotten(held):
