@@ -30,6 +30,7 @@ from licenses.statuslist import rpc as statuslist
 from licenses.statuslist.service import StatusLists
 from licenses.types.service import Types
 from licenses.v1 import (
+    copies_pb2_grpc,
     delegations_pb2_grpc,
     offline_pb2_grpc,
     presentations_pb2_grpc,
@@ -129,7 +130,7 @@ class Holding:
             verifying.POLICY,
         )
         server.add(
-            verifying_pb2_grpc.add_CopyServiceServicer_to_server,
+            copies_pb2_grpc.add_CopyServiceServicer_to_server,
             copies.CopyRpc(self._database, self.copies, self.kept_copies, making),
             copies.POLICY,
         )

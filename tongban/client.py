@@ -45,6 +45,7 @@ from exchange.v1 import (
 from licenses.v1 import (
     archives_pb2_grpc,
     batches_pb2_grpc,
+    copies_pb2_grpc,
     delegations_pb2_grpc,
     licenses_pb2_grpc,
     materials_pb2_grpc,
@@ -158,7 +159,7 @@ class Client:
         self.offline = offline_pb2_grpc.OfflineServiceStub(self.channel)
         self.statuses = offline_pb2_grpc.StatusListServiceStub(self.channel)
         self.verifying = verifying_pb2_grpc.VerifyingServiceStub(self.channel)
-        self.copies = verifying_pb2_grpc.CopyServiceStub(self.channel)
+        self.copies = copies_pb2_grpc.CopyServiceStub(self.channel)
         self.sharing = sharing_pb2_grpc.SharingServiceStub(self.channel)
         self.wallets = wallets_pb2_grpc.WalletServiceStub(self.channel)
 

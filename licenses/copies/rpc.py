@@ -10,7 +10,7 @@ from licenses.copies.model import HeldCopy
 from licenses.copies.service import Copies
 from licenses.documents import MEDIA_TYPES
 from licenses.holders import HOLDERS
-from licenses.v1 import verifying_pb2 as pb
+from licenses.v1 import copies_pb2 as pb
 from licenses.wire import FORMATS, day_of, digest_of, format_of, run_in, to_time
 from runtime.database import Database
 from runtime.identity import Role

@@ -18,6 +18,7 @@ from exchange.v1 import (
     query_pb2_grpc,
 )
 from licenses.v1 import (
+    copies_pb2_grpc,
     delegations_pb2_grpc,
     licenses_pb2,
     licenses_pb2_grpc,
@@ -26,7 +27,6 @@ from licenses.v1 import (
     offline_pb2_grpc,
     presentations_pb2,
     presentations_pb2_grpc,
-    verifying_pb2_grpc,
 )
 from portal import catalog
 from portal.applicant.words import FIELDS, TECHNICAL
@@ -52,7 +52,7 @@ class Asking:
         self.licenses: Any = licenses_pb2_grpc.LicenseServiceStub(channel)
         self.presentations: Any = presentations_pb2_grpc.PresentationServiceStub(channel)
         self.offline: Any = offline_pb2_grpc.OfflineServiceStub(channel)
-        self.copies: Any = verifying_pb2_grpc.CopyServiceStub(channel)
+        self.copies: Any = copies_pb2_grpc.CopyServiceStub(channel)
         self.delegations: Any = delegations_pb2_grpc.DelegationServiceStub(channel)
         self.materials: Any = materials_pb2_grpc.MaterialServiceStub(channel)
         self.query: Any = query_pb2_grpc.QueryServiceStub(channel)

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from licenses.v1 import copies_pb2 as pb
 from licenses.v1 import licenses_pb2
-from licenses.v1 import verifying_pb2 as pb
 from portal.applicant.asking import PAGE, SECONDS, Asking, asking
 from portal.applicant.forms import REFUSALS, Form
 from portal.applicant.holding import (

@@ -26,7 +26,7 @@ from licenses.presentations.service import MOST_OPEN
 from licenses.presenting_keys import trusted_keys
 from licenses.statuslist.model import OF_CODES, PLACES
 from licenses.statuslist.reading import read_list
-from licenses.v1 import licenses_pb2
+from licenses.v1 import copies_pb2, licenses_pb2
 from licenses.v1 import offline_pb2 as offline
 from licenses.v1 import presentations_pb2 as presentations
 from licenses.v1 import verifying_pb2 as verifying
@@ -113,7 +113,7 @@ async def _by_rpc(node: LicenseNode, count: int) -> str:
         "endorsed copies, PDF",
         max(count // 10, 4),
         lambda: counter.copies.MakeEndorsedCopy(
-            verifying.MakeEndorsedCopyRequest(
+            copies_pb2.MakeEndorsedCopyRequest(
                 license=license_.name,
                 holder_code=HOLDER,
                 purpose=PURPOSE,

@@ -21,6 +21,7 @@ from licenses.neighbours import NodeNeighbours
 from licenses.server import LicenseServer
 from licenses.v1 import (
     batches_pb2_grpc,
+    copies_pb2_grpc,
     delegations_pb2_grpc,
     licenses_pb2_grpc,
     offline_pb2_grpc,
@@ -90,7 +91,7 @@ class Client:
         self.offline = offline_pb2_grpc.OfflineServiceStub(self.channel)
         self.statuses = offline_pb2_grpc.StatusListServiceStub(self.channel)
         self.verifying = verifying_pb2_grpc.VerifyingServiceStub(self.channel)
-        self.copies = verifying_pb2_grpc.CopyServiceStub(self.channel)
+        self.copies = copies_pb2_grpc.CopyServiceStub(self.channel)
         self.wallets = wallets_pb2_grpc.WalletServiceStub(self.channel)
         self.sharing = sharing_pb2_grpc.SharingServiceStub(self.channel)
         self.delegations = delegations_pb2_grpc.DelegationServiceStub(self.channel)

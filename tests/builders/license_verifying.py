@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from licenses.v1 import licenses_pb2
+from licenses.v1 import copies_pb2, licenses_pb2
 from licenses.v1 import offline_pb2 as offline
 from licenses.v1 import verifying_pb2 as pb
 from seal.v1 import seal_pb2
@@ -44,7 +44,7 @@ async def copied(node: LicenseNode, name: str, form: str = "OFD", **changes: Any
         "request_id": fresh(),
     }
     return await node.counter.copies.MakeEndorsedCopy(
-        pb.MakeEndorsedCopyRequest(**{**values, **changes})
+        copies_pb2.MakeEndorsedCopyRequest(**{**values, **changes})
     )
 
 

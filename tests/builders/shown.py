@@ -14,7 +14,7 @@ import segno
 from PIL import Image
 
 from licenses.offline.coding import base45, from_base45
-from licenses.v1 import licenses_pb2, offline_pb2, presentations_pb2, verifying_pb2
+from licenses.v1 import copies_pb2, licenses_pb2, offline_pb2, presentations_pb2
 from runtime.clock import CHINA
 from tests.builders import county
 from tongban.demonstration import sharing
@@ -124,7 +124,7 @@ def _documents(found: Shown, number: str) -> None:
         )
         document = client.licenses.GetLicenseDocument(asked, timeout=60).document
         found.put(f"license_{name.lower()}.{name.lower()}", document)
-    request = verifying_pb2.MakeEndorsedCopyRequest(
+    request = copies_pb2.MakeEndorsedCopyRequest(
         license=found.license.name,
         holder_code=number,
         format=licenses_pb2.LICENSE_FORMAT_PDF,

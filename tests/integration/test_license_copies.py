@@ -15,8 +15,8 @@ from licenses.carried import carried_metadata
 from licenses.model import LicenseFormat
 from licenses.pages.model import Text
 from licenses.pages.ofd_reader import read_ofd
+from licenses.v1 import copies_pb2 as pb
 from licenses.v1 import delegations_pb2 as delegations
-from licenses.v1 import verifying_pb2 as pb
 from runtime.pdfium import PDFIUM
 from seal.v1 import seal_pb2
 from tests.builders.license_node import (

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from licenses.v1 import copies_pb2 as pb
 from licenses.v1 import delegations_pb2 as delegations
 from licenses.v1 import licenses_pb2
 from licenses.v1 import presentations_pb2 as presentations
-from licenses.v1 import verifying_pb2 as pb
 from licenses.wire import to_time
 from runtime.clock import china_date
 from seal.v1 import seal_pb2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from pathlib import Path
 
+from licenses.v1 import copies_pb2
 from licenses.v1 import delegations_pb2 as delegations
 from licenses.v1 import offline_pb2 as offline
 from licenses.v1 import presentations_pb2 as presentations
@@ -57,7 +58,7 @@ async def test_the_whole_way_on_postgresql(tmp_path: Path, postgres_url: str) ->
         )
         assert dict(answer.fields) == {"CZZT": "赵示例"}
         copy = await counter.copies.MakeEndorsedCopy(
-            verifying.MakeEndorsedCopyRequest(
+            copies_pb2.MakeEndorsedCopyRequest(
                 license=license_.name, holder_code=HOLDER, purpose=PURPOSE, receiver="单位",
                 valid_to=(node.clock.now() + timedelta(days=3)).date().isoformat(),
                 request_id=fresh(),

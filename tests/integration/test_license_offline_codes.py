@@ -21,8 +21,8 @@ from licenses.presenting_keys import check_issued_by, trusted_keys
 from licenses.statuslist.model import StatusList
 from licenses.statuslist.reading import read_list
 from licenses.tokens import decode
+from licenses.v1 import copies_pb2, licenses_pb2
 from licenses.v1 import delegations_pb2 as delegations
-from licenses.v1 import licenses_pb2
 from licenses.v1 import offline_pb2 as pb
 from licenses.v1 import presentations_pb2 as presentations
 from licenses.v1 import verifying_pb2 as verifying
@@ -251,7 +251,7 @@ async def test_so_many_may_be_open(node: LicenseNode, monkeypatch: pytest.Monkey
     error = await refused(node.counter.delegations.CreateDelegation(ask))
     assert error.reason == "TOO_MANY_DELEGATIONS"
     monkeypatch.setattr("licenses.copies.service.MOST_OPEN", 0)
-    copy = verifying.MakeEndorsedCopyRequest(
+    copy = copies_pb2.MakeEndorsedCopyRequest(
         license=license_.name, holder_code=HOLDER, purpose=PURPOSE, receiver="某单位",
         valid_to=(node.clock.now() + timedelta(days=1)).date().isoformat(), request_id=fresh(),
     )  # fmt: skip
@@ -399,7 +399,7 @@ async def test_a_visitor_of_the_portal_learns_what_the_holder_chose(node: Licens
     )
     assert (await refused(looked(match=match))).reason == "NOT_FOR_VISITORS"
     # Who says no purpose is told a copy's; who says another one is refused.
-    wish = verifying.MakeEndorsedCopyRequest(
+    wish = copies_pb2.MakeEndorsedCopyRequest(
         license=license_.name,
         holder_code=HOLDER,
         format=licenses_pb2.LICENSE_FORMAT_PDF,

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from licenses.carried import carried_metadata
 from licenses.model import LicenseFormat
-from licenses.v1 import licenses_pb2
+from licenses.v1 import copies_pb2, licenses_pb2
 from licenses.v1 import offline_pb2 as offline
 from licenses.v1 import presentations_pb2 as presentations
 from licenses.v1 import sharing_pb2 as pb
@@ -222,11 +222,11 @@ async def test_a_file_comes_as_a_copy_for_that_department(node: LicenseNode) -> 
     # Its holder sees who took it, for what, and withdraws it.
     (seen,) = [x for x in await looks(node, license_.name) if x.kind == "license_shared"]
     assert (seen.department, seen.purpose, list(seen.fields)) == (BANK, REASON, ["*"])
-    asked = verifying.ListEndorsedCopiesRequest(holder_code=HOLDER, license=license_.name)
+    asked = copies_pb2.ListEndorsedCopiesRequest(holder_code=HOLDER, license=license_.name)
     (kept,) = (await node.counter.copies.ListEndorsedCopies(asked)).copies
     assert (kept.shared, kept.service_item, kept.receiver_department) == (True, ITEM, BANK)
     await node.counter.copies.EndEndorsedCopy(
-        verifying.EndEndorsedCopyRequest(name=kept.name, holder_code=HOLDER, request_id=fresh())
+        copies_pb2.EndEndorsedCopyRequest(name=kept.name, holder_code=HOLDER, request_id=fresh())
     )
     answer = (
         await node.verifier.sharing.VerifyFile(

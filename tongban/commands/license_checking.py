@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import grpc
 import typer
 
-from licenses.v1 import licenses_pb2
+from licenses.v1 import copies_pb2, licenses_pb2
 from licenses.v1 import verifying_pb2 as pb
 from runtime.errors import DomainError
 from runtime.status import from_rpc_error
@@ -175,7 +175,7 @@ def copy(
         form = licenses_pb2.LICENSE_FORMAT_PDF
     with outcomes(as_json=as_json), repeatable(request_id), Client(node, identity) as client:
         made = client.copies.MakeEndorsedCopy(
-            pb.MakeEndorsedCopyRequest(
+            copies_pb2.MakeEndorsedCopyRequest(
                 license=name,
                 holder_code=holder_code,
                 format=form,
@@ -209,7 +209,7 @@ def copies(
     Example: tongban license copies --identity admin
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        request = pb.ListEndorsedCopiesRequest(holder_code=holder_code, license=name)
+        request = copies_pb2.ListEndorsedCopiesRequest(holder_code=holder_code, license=name)
         found = list(client.every(client.copies.ListEndorsedCopies, request, "copies"))
         if as_json:
             print_json([plain(one) for one in found])
@@ -246,7 +246,9 @@ def withdraw(
     request_id = request_id or new_request_id()
     with outcomes(as_json=as_json), repeatable(request_id), Client(node, identity) as client:
         ended = client.copies.EndEndorsedCopy(
-            pb.EndEndorsedCopyRequest(name=name, holder_code=holder_code, request_id=request_id),
+            copies_pb2.EndEndorsedCopyRequest(
+                name=name, holder_code=holder_code, request_id=request_id
+            ),
             timeout=client.timeout,
         )
         if as_json:
