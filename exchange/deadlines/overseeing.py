@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -44,6 +44,7 @@ from runtime.workdays import (
 
 EVERY_DEPARTMENT = "departments/-"
 GREATEST_SPAN_DAYS = 3700
+MOST_KINDS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,7 @@ def list_deadlines(
     *,
     parent: str,
     subject: str,
+    kinds: Sequence[str] = (),
     late_only: bool,
     open_only: bool,
     due_within: int,
@@ -109,6 +111,7 @@ def list_deadlines(
             department=None if parent == EVERY_DEPARTMENT else parent,
             party=None if sees_everything(principal) else principal.department,
             subject=subject or None,
+            kinds=_kinds(kinds),
             open_only=open_only or bool(due_within),
             late_on=today if late_only else None,
             due_until=_until(calendar, today, due_within),
@@ -116,6 +119,16 @@ def list_deadlines(
         rows = store.deadlines(session, wanted, after=(due, name), limit=size + 1)
     page, token = paging.cut(rows, size, lambda d: f"{d.due or ''}|{d.name}")
     return [seen(held, calendar, clock) for held in page], token
+
+
+def _kinds(kinds: Sequence[str]) -> tuple[str, ...]:
+    if len(kinds) > MOST_KINDS:
+        raise InvalidArgument(
+            f"a list is of at most {MOST_KINDS} kinds: ask for fewer, or for all",
+            reason="TOO_MANY_KINDS",
+            message_zh=f"一次最多按 {MOST_KINDS} 种事项查询：请减少种类，或查询全部",
+        )
+    return tuple(kinds)
 
 
 def _until(calendar: Workdays, today: date, due_within: int) -> date | None:

@@ -72,6 +72,7 @@ class DeadlineServicer:
             call.principal,
             parent=request.parent,
             subject=request.subject,
+            kinds=request.kinds,
             late_only=request.late_only,
             open_only=request.open_only,
             due_within=request.due_within,

@@ -86,6 +86,7 @@ class Wanted:
     department: str | None = None
     party: str | None = None
     subject: str | None = None
+    kinds: tuple[str, ...] = ()
     open_only: bool = False
     late_on: date | None = None
     due_until: date | None = None
@@ -183,6 +184,8 @@ def deadlines(
         )
     if wanted.subject is not None:
         query = query.where(columns.subject == wanted.subject)
+    if wanted.kinds:
+        query = query.where(columns.kind.in_(wanted.kinds))
     if wanted.open_only:
         query = query.where(columns.state.in_(_OPEN))
     if wanted.late_on is not None:

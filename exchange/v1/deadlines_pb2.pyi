@@ -339,6 +339,7 @@ class ListDeadlinesRequest(_message.Message):
     DUE_WITHIN_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The department that must act, or "departments/-" for any."""
     subject: _builtins.str
@@ -353,6 +354,10 @@ class ListDeadlinesRequest(_message.Message):
     """At most so many, 100 if not set, 1000 at most."""
     page_token: _builtins.str
     """From the page before."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only those of these acts, such as `inquiry` and `correction`, at most 16; none is all."""
+
     def __init__(
         self,
         *,
@@ -363,10 +368,11 @@ class ListDeadlinesRequest(_message.Message):
         due_within: _builtins.int = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        kinds: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_within", b"due_within", "late_only", b"late_only", "open_only", b"open_only", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_within", b"due_within", "kinds", b"kinds", "late_only", b"late_only", "open_only", b"open_only", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

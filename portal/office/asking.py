@@ -17,9 +17,11 @@ from accounts.v1 import accounts_pb2_grpc
 from exchange.v1 import (
     catalog_pb2,
     catalog_pb2_grpc,
+    corrections_pb2_grpc,
     deadlines_pb2,
     deadlines_pb2_grpc,
     grants_pb2_grpc,
+    inquiries_pb2_grpc,
     lists_pb2_grpc,
     oversight_pb2_grpc,
     spatial_pb2_grpc,
@@ -60,6 +62,16 @@ class Asking:
     def clocks(self) -> Any:
         """See `accounts`."""
         return deadlines_pb2_grpc.DeadlineServiceStub(self._channel)
+
+    @cached_property
+    def corrections(self) -> Any:
+        """See `accounts`."""
+        return corrections_pb2_grpc.CorrectionServiceStub(self._channel)
+
+    @cached_property
+    def inquiries(self) -> Any:
+        """See `accounts`."""
+        return inquiries_pb2_grpc.InquiryServiceStub(self._channel)
 
     @cached_property
     def grants(self) -> Any:

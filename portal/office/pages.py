@@ -12,6 +12,7 @@ from typing import Final
 from starlette.routing import Route
 
 from portal.office import (
+    cases,
     catalog,
     grants,
     lists,
@@ -28,6 +29,9 @@ _ONE: Final = "{department}/{name}"
 ROUTES: Final = (
     Route("/office", overview.overview, methods=["GET"]),
     Route("/office/clock", overview.clock, methods=["GET"]),
+    Route("/office/cases", cases.cases, methods=["GET"]),
+    Route(f"/office/inquiries/{_ONE}", cases.inquiry, methods=["GET"]),
+    Route(f"/office/corrections/{_ONE}", cases.correction, methods=["GET"]),
     Route("/office/requests", requests.requests, methods=["GET"]),
     Route(f"/office/requests/{_ONE}", requests.one_request, methods=["GET"]),
     Route(f"/office/requests/{_ONE}", requests.decide, methods=["POST"]),

@@ -76,6 +76,12 @@ ACTS: Final = {
     "correction": ("answer an objection", "答复校核异议"),
     "inquiry": ("answer an inquiry", "答复函询"),
 }
+#: What a list of inquiries and objections shows, by the word in its address.
+CASE_VIEWS: Final = {
+    "": (("inquiry", "correction"), "Inquiries and objections", "函询与校核异议"),
+    "inquiry": (("inquiry",), "Inquiries", "函询"),
+    "correction": (("correction",), "Objections", "校核异议"),
+}
 #: Of these, those by which requests are answered.
 REPLIES: Final = frozenset({"reply_unconditional", "reply_conditional", "authority_review"})
 #: What the overview counts: what it is, English and Chinese, and what it is where there is none.
@@ -175,12 +181,14 @@ def department_of(name: str) -> str:
 
 
 def address_of(name: str) -> str:
-    """The address of the page of a request, a grant, a resource or a service item; else empty."""
+    """The address of the page of a request, a grant, a resource, a case and the like; or empty."""
     parts = name.split("/")
     place = {
         "accessRequests": "requests",
         "grants": "grants",
         "resources": "catalog",
         "serviceItems": "services",
+        "inquiries": "inquiries",
+        "corrections": "corrections",
     }.get(parts[2] if len(parts) == 4 else "")
     return f"/office/{place}/{parts[1]}/{parts[3]}" if place else ""

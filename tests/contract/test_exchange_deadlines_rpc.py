@@ -169,6 +169,11 @@ def test_a_list_is_in_order_of_due_days_and_its_pages_join(node: Node):
     assert not node(SOURCE, "ListDeadlines", parent=HOUSING).deadlines
     one = node(SOURCE, "ListDeadlines", parent=EVERY, subject=whole[1].subject).deadlines
     assert [d.name for d in one] == [whole[1].name]
+    kinds = [Kind.REPLY_UNCONDITIONAL, "inquiry"]
+    alike = node(SOURCE, "ListDeadlines", parent=EVERY, kinds=kinds).deadlines
+    assert {(d.kind, d.due) for d in alike} == {(kinds[0], "2026-03-03")}
+    told = refused(InvalidArgument, node, SOURCE, "ListDeadlines", parent=EVERY, kinds=kinds * 9)
+    assert told.reason == "TOO_MANY_KINDS"
     soon = node(SOURCE, "ListDeadlines", parent=EVERY, due_within=3).deadlines
     assert {d.due for d in soon} == {"2026-03-03"}
 

@@ -128,6 +128,7 @@ def opened(context: BrowserContext, office: Office, path: str) -> Page:
 PAGES = {
     "overview": "/office",
     "clock": "/office/clock",
+    "cases": "/office/cases",
     "requests": "/office/requests",
     "grants": "/office/grants",
     "catalog": "/office/catalog",
