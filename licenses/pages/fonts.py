@@ -29,7 +29,7 @@ from fontTools.ttLib import TTFont
 
 from licenses.pages import bidi, fallback, truetype
 from licenses.pages.shaping import Unit, parse_key, run_length, shape
-from licenses.pages.sources import BROKEN_FONT, UNITS, Source, compile_glyph, even, sans, serif
+from licenses.pages.sources import BROKEN_FONT, UNITS, Source, compile_glyph, on_grid, sans, serif
 from licenses.pages.truetype import Glyph
 from runtime.errors import InvalidArgument
 
@@ -223,7 +223,7 @@ def _turned(unit: Unit) -> Unit:
     glyph = source.glyph(ord(other)) if other else None
     if glyph is None:
         return unit
-    return replace(unit, shapes=(f"{unit.text}\0{glyph},0,0@{even(unit.width * 1000)}",))
+    return replace(unit, shapes=(f"{unit.text}\0{glyph},0,0@{on_grid(unit.width * 1000)}",))
 
 
 def _shaped(run: str, bold: bool) -> tuple[Unit, ...] | None:

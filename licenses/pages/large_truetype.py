@@ -16,7 +16,7 @@ from typing import Any
 from fontTools.pens.transformPen import TransformPen
 from fontTools.ttLib.tables._g_l_y_f import Glyph
 
-from licenses.pages.truetype import UNITS_PER_EM
+from licenses.pages.truetype import STEP, UNITS_PER_EM
 from runtime.errors import InvalidArgument
 
 # fontTools is untyped.
@@ -94,10 +94,10 @@ class LargeTrueType:
         return self._glyf + start, self._glyf + end
 
     def advance(self, glyph: int) -> float:
-        """Advance width in thousandths of an em, even."""
+        """Advance width in thousandths of an em, on the grid of a subset."""
         row = min(glyph, self._long_metrics - 1)
         width = unpack_from(">H", self._data, self._metrics + 4 * row)[0]
-        return float(2 * round(width * self._scale / 2))
+        return float(STEP * round(width * self._scale / STEP))
 
     def contours(self, glyph: int, pen: Any, shift: tuple[int, int]) -> None:
         """Draw TrueType contours on a subset's grid; `shift` is in thousandths of an em."""

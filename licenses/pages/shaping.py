@@ -20,7 +20,7 @@ from typing import Any
 
 import uharfbuzz  # type: ignore[import-untyped]
 
-from licenses.pages.sources import Part, Source, even
+from licenses.pages.sources import Part, Source, on_grid
 
 _harfbuzz: Any = uharfbuzz
 _COMPLEX = (
@@ -113,8 +113,8 @@ def shape(run: str, face: str, source: Source) -> tuple[Unit, ...] | None:
             Unit(
                 text=text,
                 face=face,
-                width=even(advance) / 1000,
-                shapes=(f"{text[0]}\0{drawn}@{even(advance)}", *(f"{c}\0" for c in text[1:])),
+                width=on_grid(advance) / 1000,
+                shapes=(f"{text[0]}\0{drawn}@{on_grid(advance)}", *(f"{c}\0" for c in text[1:])),
                 leftwards=runs_left(text[0]),
             )
         )

@@ -34,7 +34,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont, TTLibError
 
 from licenses.pages.collection import CollectionFont
-from licenses.pages.truetype import UNITS_PER_EM, Glyph
+from licenses.pages.truetype import STEP, UNITS_PER_EM, Glyph
 from runtime.errors import InvalidArgument
 
 UNITS = 1000
@@ -86,9 +86,9 @@ class Source(Protocol):
         ...
 
 
-def even(advance: float) -> int:
+def on_grid(advance: float) -> int:
     """An advance in thousandths of an em as the nearest that a subset can say."""
-    return 2 * round(advance / 2)
+    return STEP * round(advance / STEP)
 
 
 class LargeFont:
@@ -106,7 +106,7 @@ class LargeFont:
 
     def advance(self, glyph: int) -> float:
         """Advance width in thousandths of an em."""
-        return even(self._font.advance(glyph))
+        return on_grid(self._font.advance(glyph))
 
     def contours(self, glyph: int, pen: Any, shift: tuple[int, int]) -> None:
         """Draw the outline; TrueType fills to the right of a contour, CFF to the left."""
@@ -162,7 +162,7 @@ class FileFont:
 
     def advance(self, glyph: int) -> float:
         """Advance width in thousandths of an em."""
-        return even(self._metrics[self._order[glyph]][0] * self._scale)
+        return on_grid(self._metrics[self._order[glyph]][0] * self._scale)
 
     def contours(self, glyph: int, pen: Any, shift: tuple[int, int]) -> None:
         """Draw the outline with its components put in place."""
@@ -214,7 +214,9 @@ def compile_glyph(source: Source, parts: Sequence[Part], advance: float, spread:
     if outline.numberOfContours > 0:
         bounds = (outline.xMin, outline.yMin, outline.xMax, outline.yMax)
         points, contours = len(outline.coordinates), outline.numberOfContours
-    return Glyph(advance=even(advance), data=data, bounds=bounds, points=points, contours=contours)
+    return Glyph(
+        advance=on_grid(advance), data=data, bounds=bounds, points=points, contours=contours
+    )
 
 
 def _spread(outline: Any, half: float) -> None:

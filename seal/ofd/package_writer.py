@@ -33,7 +33,7 @@ def packed_entry(name: str, data: bytes) -> Entry:
 
 
 def stored_entry(name: str, data: bytes) -> Entry:
-    """A new entry as it is: for pictures, keys and signatures, which do not get smaller."""
+    """A new entry as it is: for pictures, keys and bare signatures, which do not get smaller."""
     return Entry(name=name, method=STORED, crc=zlib.crc32(data), size=len(data), packed=data)
 
 

@@ -236,7 +236,7 @@ def _value(
         suite_oid=prepared.suite_oid,
         timestamp=timestamp,
     )
-    return [stored_entry(prepared.signed_value_name, value)]
+    return [packed_entry(prepared.signed_value_name, value)]  # the seal in it has its certificates
 
 
 def _entries(prepared: PreparedOfd, certificate: bytes, signature: bytes | None) -> list[Entry]:

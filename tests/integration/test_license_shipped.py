@@ -23,13 +23,6 @@ from tests.builders.license_pages import TYPES
 from tests.builders.license_samples import Sample
 from tests.builders.license_simulator import Fate, Process, World, compact
 
-#: Fields of shipped types that stand nowhere on their page, and why.
-OFF_PAGE = {
-    ("business-license", "KZ_YYQX"): "the last day: it stands there as the validity",
-    ("driving-licence", "KZ_YXQZ"): "the last day: it stands there as the validity",
-    ("publication-business-permit", "KZ_YXQZ"): "the last day: it stands there as the validity",
-}
-
 
 class Unsealed(World):
     """A node of the county whose seals leave documents as they are."""
@@ -104,14 +97,6 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, tuple):
         return [text for row in value for text in row]
     return [value] if isinstance(value, str) else []
-
-
-@pytest.mark.parametrize("name", TYPES)
-def test_every_field_stands_on_the_page_or_there_is_a_reason(name: str) -> None:
-    kind = Sample(name).kind
-    shown = set(kind.slots.values())
-    for one in kind.fields:
-        assert (one.code in shown) is not ((name, one.code) in OFF_PAGE)
 
 
 def test_the_wrong_day_or_sex_in_a_sample_would_be_refused(
