@@ -12,7 +12,7 @@ from typing import Any
 
 from licenses.v1 import materials_pb2 as pb
 from tongban.client import Client
-from tongban.console import print_table, say
+from tongban.console import out, print_table, say
 
 _DISPOSITIONS = {
     pb.PROOF_DISPOSITION_ABOLISHED: ("abolished", "取消"),
@@ -74,6 +74,7 @@ class Report:
     def print(self) -> None:
         """As a table of items, the sums last; and what stands for what nobody brings any more."""
         sums = self.totals
+        out.print(_in_short(sums), markup=False)
         print_table(
             say("Materials asked of applicants", "申请人需提交的材料"),
             (
@@ -109,6 +110,16 @@ class Report:
                 for word, count in Counter(one["disposition"] for one in self.proofs).items()
             ],
         )  # fmt: skip
+
+
+def _in_short(sums: Mapping[str, int]) -> str:
+    """What came of it all, for who reads one line."""
+    before, after, spared = sums["before"], sums["after"], sums[SPARED]
+    part = round(100 * spared / before) if before else 0
+    return say(
+        f"Of {before} materials nobody brings {spared} any more ({part} %); {after} are asked.",
+        f"原需材料 {before} 份，现免交 {spared} 份（{part}%），仍需提交 {after} 份。",
+    )
 
 
 def _counts(one: pb.MaterialReport) -> dict[str, int]:

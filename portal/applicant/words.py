@@ -72,7 +72,7 @@ LIFETIMES: Final = (300, 900, 3600, 86_400)
 USES: Final = (
     (1, "Once", "一次"),
     (5, "Up to five times", "最多五次"),
-    (10_000, "As often as needed within its time", "有效时长内不限次数"),
+    (10_000, "Up to 10,000 times within its time", "有效时长内至多一万次"),
 )
 #: What may be wrong with a record: the wire's word, English, Chinese.
 FAULTS: Final = (

@@ -449,6 +449,7 @@ def test_the_thirty_items_before_and_after_by_the_product(scene: Stage) -> None:
         "by_license": 17, "by_query": 34,
     }  # fmt: skip
     assert "30 items" in run("materials", "report", *here).output.replace("31", "30")
+    assert "nobody brings" in run("materials", "report", *here).output.splitlines()[0]
     assert "abolished" in run("materials", "report", "--proofs", *here).output
 
 
