@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import segno
 
@@ -39,31 +40,34 @@ def _outlines(matrix: Sequence[Sequence[int]]) -> str:
     Half the words of a rectangle for every run, and no seams between rows.
     """
     size = len(matrix)
-    padded = [bytes(size + 2), *(bytes((0, *map(bool, row), 0)) for row in matrix), bytes(size + 2)]
-    # By the point an edge starts in: where it ends, dark on its right. Two meet where two dark
+    wide = size + 2  # a point is a number: its row times this, and its column
+    lines = [bytes((0, *map(bool, row), 0)) for row in matrix]
+    rows = [0, *(int.from_bytes(line, "big") for line in lines), 0]
+    # By the point an edge starts in: how far it goes, dark on its right. Two meet where two dark
     # modules touch by a corner only.
-    edges: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for y in range(size + 1):
-        above, row = padded[y], padded[y + 1]
-        for x in range(size + 1):
-            if above[x + 1] != row[x + 1]:
-                start, end = ((x, y), (x + 1, y)) if row[x + 1] else ((x + 1, y), (x, y))
-                edges.setdefault(start, []).append(end)
-            if row[x] != row[x + 1]:
-                start, end = ((x, y + 1), (x, y)) if row[x + 1] else ((x, y), (x, y + 1))
-                edges.setdefault(start, []).append(end)
+    edges: dict[int, int] = {}
+    second: dict[int, int] = {}
+    for y, (above, row) in enumerate(pairwise(rows)):
+        # Of each module: 1 where the one above differs, 2 where the one before, 4 where it is dark.
+        kinds = ((above ^ row) + 2 * (row ^ (row >> 8)) + 4 * row).to_bytes(wide, "big")
+        for point, kind in enumerate(kinds[1:], start=y * wide):
+            if kind & 1:
+                start, step = (point, 1) if kind & 4 else (point + 1, -1)
+                (second if start in edges else edges)[start] = step
+            if kind & 2:
+                start, step = (point + wide, -wide) if kind & 4 else (point, wide)
+                (second if start in edges else edges)[start] = step
     words: list[str] = []
     for first in list(edges):
-        while edges[first]:
-            words.append(f"M {first[0]} {first[1]}")
-            here = edges[first].pop()
-            before = first
+        while first in edges:
+            words.append(f"M {first % wide} {first // wide}")
+            step = second.pop(first, 0) or edges.pop(first)
+            here = first + step
             while here != first:
-                after = edges[here].pop()
-                if after[0] - here[0] != here[0] - before[0] or (
-                    after[1] - here[1] != here[1] - before[1]
-                ):
-                    words.append(f"L {here[0]} {here[1]}")
-                before, here = here, after
+                after = second.pop(here, 0) or edges.pop(here)
+                if after != step:
+                    words.append(f"L {here % wide} {here // wide}")
+                step = after
+                here += step
             words.append("C")
     return " ".join(words)
