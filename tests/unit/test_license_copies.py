@@ -17,6 +17,7 @@ from licenses.copies.model import (
     without_endorsement,
 )
 from licenses.model import LicenseFormat, LicenseState
+from licenses.presentations.model import Then
 from licenses.verifying.files import without_binding
 from licenses.verifying.model import conclude, copy_refusal, receiver_step
 from runtime.errors import InvalidArgument
@@ -111,12 +112,12 @@ def test_a_copy_says_nothing_of_a_time_before_it_was_made() -> None:
 def test_of_a_time_it_is_said_what_was_then_and_what_is_now() -> None:
     """A license that was revoked since was in force then, and is not now."""
     revoked = a_license(state=LicenseState.REVOKED, state_time=NOW)
-    then = NOW - timedelta(minutes=1)
+    then = Then(at=NOW - timedelta(minutes=1), state=LicenseState.ACTIVE, now=NOW)
     for license_, now in (
         (revoked, "now: the license is revoked since 2026-11-21 12:00:00 (China time)"),
         (a_license(), "now: it is in force"),
     ):
-        told = conclude([("license_state", None)], license_, times=(then, NOW))
+        told = conclude([("license_state", None)], license_, then=then)
         was = "the license was in force at 2026-11-21 11:59:00 (China time)"
         assert told.summary == f"{was}; {now}"
         assert told.summary_zh.startswith("证照在 2026-11-21 11:59:00 处于有效状态；现在：")
