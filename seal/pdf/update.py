@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
 
@@ -119,22 +118,13 @@ def _value(digest: bytes, wish: PdfSealing) -> bytes:
 def _room(wish: PdfSealing) -> int:
     """Octets to leave for the value: the same for the same certificates and level."""
     signer = wish.signer
-    longest = suite(signer.suite_name).longest_signature(signer.public_key)
-    token = 0 if wish.level is Level.B_B else TOKEN_ROOM
-    return _room_of(signer.suite_name, longest, wish.certificate, tuple(wish.chain), token)
-
-
-@lru_cache(maxsize=256)
-def _room_of(
-    suite_name: str, longest: int, certificate: bytes, chain: tuple[bytes, ...], token: int
-) -> int:
     value = cms.signed_data(
-        cms.signed_attributes(bytes(64), certificate=certificate),
-        signature=bytes(longest),
-        certificate=certificate,
-        chain=chain,
-        suite=suite_name,
-        timestamp=bytes(token) if token else None,
+        cms.signed_attributes(bytes(64), certificate=wish.certificate),
+        signature=bytes(suite(signer.suite_name).longest_signature(signer.public_key)),
+        certificate=wish.certificate,
+        chain=wish.chain,
+        suite=signer.suite_name,
+        timestamp=None if wish.level is Level.B_B else bytes(TOKEN_ROOM),
     )
     return len(value) + _SPARE
 
