@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from portal.languages import with_chinese_marked
-from portal.plain import STATUSES, plain_words
+from portal.plain import STATUSES, sentences
 from portal.tables import with_columns_told
 from runtime.clock import CHINA
 from runtime.errors import DomainError, ResourceExhausted
@@ -138,7 +138,7 @@ def _said(error: DomainError | None, language: str) -> Markup:
     """The notice above a form that was refused, which its fields are described by."""
     if error is None:
         return Markup()
-    text = sayer(language)(*plain_words(error))
+    text = sayer(language)(*sentences(error))
     return Markup('<p class="notice bad" role="alert" id="said">{}</p>').format(text)
 
 
@@ -173,7 +173,7 @@ def to_save(content: bytes | str, media_type: str, name: str) -> Response:
 
 def refusal(request: Request, error: DomainError, status: int) -> Response:
     """The page that says what happened, and what to do, in plain words."""
-    message, message_zh = plain_words(error)
+    message, message_zh = sentences(error)
     return page(
         request,
         "refusal.html",

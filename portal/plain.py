@@ -265,3 +265,15 @@ def plain_words(error: DomainError) -> tuple[str, str]:
     if by_class in (None, _AGAIN):
         return said[0].replace("`", ""), said[1].replace("`", "")
     return by_class
+
+
+def sentences(error: DomainError) -> tuple[str, str]:
+    """`plain_words` as they stand alone on a page: begun and ended as sentences are."""
+    english, chinese = plain_words(error)
+    first = english.split(" ", 1)[0]
+    if first.isalpha() and first.islower():
+        english = english[:1].upper() + english[1:]
+    return (
+        english if english.endswith((".", "?", "!")) else f"{english}.",
+        chinese if chinese.endswith(("。", "？", "！")) else f"{chinese}。",
+    )

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from portal.guarding import SMALL_BODY, Guard
-from portal.plain import plain_words
+from portal.plain import plain_words, sentences
 from portal.settings import LinkSettings
 from runtime.errors import DomainError, InvalidArgument, NotFound, Unavailable
 from runtime.identity import Principal, Role
@@ -155,3 +155,15 @@ def test_strangers_documents_take_no_places_of_the_nodes_department():
         system=f"{office}/systems/node", department=office, roles=frozenset(), serial=2
     )
     assert share_of(portal) != share_of(system) == office
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (("say why", "请说明原因"), ("Say why.", "请说明原因。")),
+        (("Try again. Is it yours?", "请重试！"), ("Try again. Is it yours?", "请重试！")),
+        (("tab_no 3 is not known", "序号 3 不存在"), ("tab_no 3 is not known.", "序号 3 不存在。")),
+    ],
+)
+def test_what_went_wrong_is_said_in_sentences(given, shown):
+    assert sentences(InvalidArgument(given[0], reason="X", message_zh=given[1])) == shown
