@@ -172,7 +172,22 @@ def check_match(identifier: str, fields: Mapping[str, str]) -> None:
         )
 
 
+#: What a pass says: of a QR code and of fields no seal is looked at.
+_PASSED: Final[Mapping[Subject, tuple[str, str]]] = {
+    Subject.QR: (
+        "the code is genuine, and the license is in force",
+        "亮证码真实，证照有效",
+    ),
+    Subject.FILE: summary_of(None, None),
+    Subject.FIELDS: (
+        "the fields are the license's, and it is in force",
+        "所比对字段与证照一致，证照有效",
+    ),
+}
+
+
 def conclude(
+    subject: Subject,
     steps: Sequence[tuple[str, Step]],
     license_: License | None,
     *,
@@ -206,7 +221,7 @@ def conclude(
         if found is not None:
             reason = found
             break
-    summary, summary_zh = _told(reason, license_)
+    summary, summary_zh = _PASSED[subject] if reason is None else _told(reason, license_)
     if reason in THEN_TOLD and then is not None and license_ is not None:
         summary, summary_zh = summary_then(license_, then)
     if reason is None:

@@ -158,7 +158,7 @@ class Verifying:
             words = None if any_purpose or not presentation else purpose_step(presentation, purpose)
             if words is not None:
                 steps.append(("purpose_words", words))
-            found = conclude(steps, license_, then=then, fields=fields, shown=fields)
+            found = conclude(Subject.QR, steps, license_, then=then, fields=fields, shown=fields)
             if found.reason is None and presentation is not None:
                 found = replace(
                     found,
@@ -229,8 +229,8 @@ class Verifying:
                     ended = copy_refusal(copy, wanted, at, delegation_open=is_open)
                     steps += [("endorsement", ended), ("receiver", receiver)]
             found = conclude(
-                steps, license_, detail=problem, then=then, endorsement=said.endorsement,
-                shown=said.said,
+                Subject.FILE, steps, license_, detail=problem, then=then,
+                endorsement=said.endorsement, shown=said.said,
             )  # fmt: skip
             under = copy.delegation if copy else ""
             record = self._record(
@@ -286,7 +286,7 @@ class Verifying:
             if license_ is not None and all(same):
                 then, judged = state_step(work.session, license_, as_of, now)
                 steps.append(("license_state", judged))
-            found = conclude(steps, license_, then=then, shown=(IDENTIFIER,))
+            found = conclude(Subject.FIELDS, steps, license_, then=then, shown=(IDENTIFIER,))
             record = self._record(
                 work, Subject.FIELDS, found, license_, purpose, principal, shown=tuple(fields)
             )

@@ -177,6 +177,8 @@ async def test_an_identifier_with_fields_matches_or_not(node: LicenseNode) -> No
 
     answer = await asked(identifier, CZZT="赵示例", CZZTDM=HOLDER)
     assert answer.verdict.indication == seal_pb2.INDICATION_PASSED
+    # No seal was looked at, and none is said to be good.
+    assert answer.verdict.summary == "the fields are the license's, and it is in force"
     assert answer.state == licenses_pb2.LICENSE_STATE_ACTIVE
     wrong = await asked(identifier, CZZT="赵示例", CZZTDM=citizen_number(2))
     unknown = await asked(identifier[:-1] + "0", CZZT="赵示例", CZZTDM=HOLDER)
