@@ -54,6 +54,9 @@ ROUTES: Final = (
     Route("/office/savings", services.savings, methods=["GET"]),
     Route("/office/seals", trust.seals, methods=["GET"]),
     Route(f"/office/seals/{_ONE}", trust.seal, methods=["GET"]),
+    Route(f"/office/seals/{_ONE}", trust.decide_seal, methods=["POST"]),
+    Route("/office/authorities/{name}", trust.authority, methods=["GET"]),
+    Route("/office/authorities/{name}", trust.decide_authority, methods=["POST"]),
     Route("/office/authorities", trust.authorities, methods=["GET"]),
     Route("/office/systems", systems.systems, methods=["GET"]),
 )

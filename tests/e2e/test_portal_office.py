@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +15,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from exchange.v1 import grants_pb2
 from portal.office.terms import read
 from runtime.identity import Role
+from seal.v1 import seal_pb2, trust_pb2
 from tests.builders import county
+from tests.builders.authorities import NAME
+from tests.builders.authorities import terms as authority_terms
 from tests.builders.portal import (
     LANGUAGES,
     SIZES,
@@ -31,6 +35,9 @@ from tongban.demonstration import sharing
 from tongban.demonstration.office import POLICE, furnish
 from tongban.demonstration.persons import Enrolled, enrol_one
 
+SEAL = "departments/human-resources/seals/second"
+SEAL_PAGE = "/office/seals/human-resources/second"
+AUTHORITY_PAGE = f"/office/{NAME}"
 SERVICE = "/office/services/public-security/cg2017-12"
 BASIS = "《示范县政务数据共享管理办法》第三条"
 
@@ -296,6 +303,8 @@ def test_a_form_without_the_sessions_token_changes_nothing(office: Office) -> No
             *(f"{address(request)}/{verb}" for verb in ("refuse", "return", "endorse")),
             address(office.grant),
             f"{address(office.grant)}/revoke",
+            PAGES["seal"],
+            AUTHORITY_PAGE,
         ):
             for token in ({}, {"token": "x" * 43}):
                 assert asked.post(path, data={**given, **token}).status_code == 403, path
@@ -322,3 +331,77 @@ def test_what_is_promised_is_held_against_what_is_delivered(office: Office, page
     page.get_by_role("button", name="搜索").click()
     expect(page.locator("[role=alert]")).to_contain_text("疑似身份证号")
     assert sharing.applicant().citizen_number not in page.url + page.content()
+
+
+def fits(office: Office, page: Page, path: str, name: str) -> None:
+    for language in LANGUAGES:
+        for size, (width, height) in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            page.goto(f"{office.site.url}{path}?lang={language}")
+            assert not misfit(page, size, language), (path, size, language)
+            keep_picture(page, f"office-{name}-{size}-{language}")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{office.site.url}{path}?lang=zh")
+
+
+def press(page: Page, act: str, reason: str = "") -> None:
+    """Open what is folded, say why, and press the button of an act."""
+    form = page.locator(f"form:has(button[value={act}])")
+    if reason:
+        folded = page.locator(f"details:not([open]):has(button[value={act}]) > summary")
+        if folded.count():
+            folded.click()
+        form.locator("[name=reason]").fill(reason)
+    form.locator("button").click()
+
+
+def test_a_seal_is_approved_frozen_and_thawed(office: Office, page: Page) -> None:
+    seals = office.site.scene["centre"].seals
+    held = seal_pb2.GetSealRequest(name=SEAL)
+    wish = seal_pb2.CreateSealRequest(
+        parent="departments/human-resources", seal_id="second", request_id="one",
+        display_name="示范县人力资源和社会保障局", credit_code="11990101000000035K",
+    )  # fmt: skip
+    seals.CreateSeal(wish, timeout=60)
+    fits(office, page, SEAL_PAGE, "seal-asked")
+    press(page, "approve")
+    expect(page.locator("h1 .badge")).to_have_text("使用中")
+    assert seals.GetSeal(held, timeout=30).seal.state == seal_pb2.SEAL_STATE_ACTIVE
+    press(page, "freeze", "年度核查")
+    expect(page.locator("h1 .badge")).to_have_text("已冻结")
+    assert seals.GetSeal(held, timeout=30).seal.state == seal_pb2.SEAL_STATE_FROZEN
+    press(page, "unfreeze", "核查完毕")
+    expect(page.locator("h1 .badge")).to_have_text("使用中")
+    expect(page.locator("ol.log").first).to_contain_text("核查完毕")
+
+
+def test_an_authority_is_recognised_its_change_compared_and_its_recognition_ended(
+    office: Office, page: Page
+) -> None:
+    trust = office.site.scene["centre"].trust
+    held = trust_pb2.GetAuthorityRequest(name=NAME)
+    first = authority_terms()
+    trust.ProposeAuthority(
+        trust_pb2.ProposeAuthorityRequest(
+            authority_id="shifan-city", terms=first, request_id=str(uuid.uuid4())
+        ),
+        timeout=60,
+    )
+    page.goto(f"{office.site.url}{AUTHORITY_PAGE}")
+    press(page, "approve")
+    expect(page.locator("h1 .badge")).to_have_text("已认可")
+    change = trust_pb2.ProposeAuthorityChangeRequest(
+        name=NAME, terms=authority_terms(legal_basis="续签的互认协议"), request_id=str(uuid.uuid4())
+    )
+    trust.ProposeAuthorityChange(change, timeout=60)
+    fits(office, page, AUTHORITY_PAGE, "authority-change")
+    rows = page.locator(".preview tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text(first.legal_basis)
+    expect(rows).to_contain_text("续签的互认协议")
+    press(page, "reject", "依据不足")
+    expect(page.locator(".preview")).to_have_count(0)
+    press(page, "withdraw", "协议终止")
+    expect(page.locator("h1 .badge")).to_have_text("已撤销认可")
+    state = trust.GetAuthority(held, timeout=30).authority.state
+    assert state == trust_pb2.AUTHORITY_STATE_WITHDRAWN

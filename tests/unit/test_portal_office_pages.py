@@ -17,7 +17,7 @@ from exchange.v1 import catalog_pb2, deadlines_pb2, grants_pb2, systems_pb2
 from licenses.v1 import materials_pb2
 from portal import actors
 from portal.office import granting, overview, services, showing, systems, terms, words
-from portal.office.trust import _PURPOSES
+from portal.office.trust import PURPOSES
 from portal.sessions.keeping import Person
 from runtime.errors import FieldViolation, InvalidArgument, NotFound
 from runtime.identity import Credentials, Role
@@ -176,7 +176,7 @@ def test_a_trust_list_says_for_what_and_until_when() -> None:
     )
     facts = {
         "authorities": [(one, [(anchor, datetime(2030, 1, 1, tzinfo=UTC))])],
-        "purposes": _PURPOSES,
+        "purposes": PURPOSES,
         "following": "",
     }
     page = shown("authorities", **facts)
