@@ -294,6 +294,24 @@ class Database:
             yield UnitOfWork(session)
             session.commit()
 
+    def once(
+        self,
+        actor: str,
+        request: Any,
+        answer_type: type[Answer],
+        act: Callable[[UnitOfWork], Answer],
+    ) -> Answer:
+        """`UnitOfWork.once` in a transaction of its own, of a method whose request this is.
+
+        The request has a `request_id`, and is called as its method is: `PutRowRequest`. `act` gets
+        the transaction.
+        """
+        method = type(request).__name__.removesuffix("Request")
+        with self.unit_of_work() as work:
+            return work.once(
+                actor, method, request, request.request_id, answer_type, lambda: act(work)
+            )
+
     @contextmanager
     def fixed_work(self) -> Iterator[FixedWork]:
         """`unit_of_work` for fixed SQL, on this thread's connection of the driver."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeVar
 
-from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exchange.audit.appending import AuditLog
@@ -52,8 +50,6 @@ _ANSWERS = {
     pb.CORRECTION_STATE_REJECTED: CorrectionState.REJECTED,
 }
 
-_Answer = TypeVar("_Answer", bound=Message)
-
 
 class CorrectionServicer:
     """The methods of CorrectionService; plain ones, as all of them ask the database."""
@@ -94,7 +90,7 @@ class CorrectionServicer:
             seen = reading.due_of(work, call.principal, made)
             return pb.SubmitCorrectionResponse(correction=correction_message(seen))
 
-        return self._once(call, request, request.request_id, pb.SubmitCorrectionResponse, act)
+        return self._database.once(call.principal.system, request, pb.SubmitCorrectionResponse, act)
 
     def GetCorrection(  # noqa: N802
         self, request: pb.GetCorrectionRequest, call: Call
@@ -154,7 +150,7 @@ class CorrectionServicer:
             seen = reading.due_of(work, call.principal, made)
             return pb.ReviewCorrectionResponse(correction=correction_message(seen))
 
-        return self._once(call, request, request.request_id, pb.ReviewCorrectionResponse, act)
+        return self._database.once(call.principal.system, request, pb.ReviewCorrectionResponse, act)
 
     def AnswerCorrection(  # noqa: N802
         self, request: pb.AnswerCorrectionRequest, call: Call
@@ -179,7 +175,7 @@ class CorrectionServicer:
             seen = reading.due_of(work, call.principal, made)
             return pb.AnswerCorrectionResponse(correction=correction_message(seen))
 
-        return self._once(call, request, request.request_id, pb.AnswerCorrectionResponse, act)
+        return self._database.once(call.principal.system, request, pb.AnswerCorrectionResponse, act)
 
     def WithdrawCorrection(  # noqa: N802
         self, request: pb.WithdrawCorrectionRequest, call: Call
@@ -191,7 +187,9 @@ class CorrectionServicer:
             seen = reading.due_of(work, call.principal, made)
             return pb.WithdrawCorrectionResponse(correction=correction_message(seen))
 
-        return self._once(call, request, request.request_id, pb.WithdrawCorrectionResponse, act)
+        return self._database.once(
+            call.principal.system, request, pb.WithdrawCorrectionResponse, act
+        )
 
     def GetCorrectionLineage(  # noqa: N802
         self, request: pb.GetCorrectionLineageRequest, call: Call
@@ -240,7 +238,7 @@ class CorrectionServicer:
             return pb.AcknowledgeCorrectionNoticeResponse(notice=notice_message(told))
 
         answer = pb.AcknowledgeCorrectionNoticeResponse
-        return self._once(call, request, request.request_id, answer, act)
+        return self._database.once(call.principal.system, request, answer, act)
 
     def _find(self, request: pb.SubmitCorrectionRequest, call: Call) -> Record:
         match request.WhichOneof("record"):
@@ -271,20 +269,6 @@ class CorrectionServicer:
             work = UnitOfWork(session)
             system = call.principal.system
             return work.answered(system, "SubmitCorrection", request.request_id) is not None
-
-    def _once(
-        self,
-        call: Call,
-        request: Message,
-        request_id: str,
-        answer_type: type[_Answer],
-        act: Callable[[UnitOfWork], _Answer],
-    ) -> _Answer:
-        method = type(request).__name__.removesuffix("Request")
-        with self._database.unit_of_work() as work:
-            return work.once(
-                call.principal.system, method, request, request_id, answer_type, lambda: act(work)
-            )
 
 
 def correction_message(seen: Seen) -> pb.Correction:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
-
-from google.protobuf.message import Message
+from collections.abc import Mapping
 
 from exchange.deadlines import noticing, overseeing
 from exchange.deadlines.messages import (
@@ -46,8 +43,6 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "PutWorkYear": _ADMINISTRATOR,
     "CountWorkdays": ANY_ROLE,
 }
-
-_Answer = TypeVar("_Answer", bound=Message)
 
 
 class DeadlineServicer:
@@ -100,7 +95,7 @@ class DeadlineServicer:
             )
             return pb.PauseDeadlineResponse(deadline=deadline_message(found))
 
-        return self._once(call, request, request.request_id, pb.PauseDeadlineResponse, act)
+        return self._database.once(call.principal.system, request, pb.PauseDeadlineResponse, act)
 
     def ResumeDeadline(  # noqa: N802
         self, request: pb.ResumeDeadlineRequest, call: Call
@@ -113,7 +108,7 @@ class DeadlineServicer:
             )
             return pb.ResumeDeadlineResponse(deadline=deadline_message(found))
 
-        return self._once(call, request, request.request_id, pb.ResumeDeadlineResponse, act)
+        return self._database.once(call.principal.system, request, pb.ResumeDeadlineResponse, act)
 
     def ExtendDeadline(  # noqa: N802
         self, request: pb.ExtendDeadlineRequest, call: Call
@@ -132,7 +127,7 @@ class DeadlineServicer:
             )
             return pb.ExtendDeadlineResponse(deadline=deadline_message(found))
 
-        return self._once(call, request, request.request_id, pb.ExtendDeadlineResponse, act)
+        return self._database.once(call.principal.system, request, pb.ExtendDeadlineResponse, act)
 
     def ReportLateness(  # noqa: N802
         self, request: pb.ReportLatenessRequest, call: Call
@@ -170,7 +165,7 @@ class DeadlineServicer:
                 more=sent.more,
             )
 
-        return self._once(call, request, request.request_id, pb.SendNoticesResponse, act)
+        return self._database.once(call.principal.system, request, pb.SendNoticesResponse, act)
 
     def ListNotices(self, request: pb.ListNoticesRequest, call: Call) -> pb.ListNoticesResponse:  # noqa: N802
         """A page of notices."""
@@ -197,7 +192,9 @@ class DeadlineServicer:
             )
             return pb.AcknowledgeNoticeResponse(notice=notice_message(read))
 
-        return self._once(call, request, request.request_id, pb.AcknowledgeNoticeResponse, act)
+        return self._database.once(
+            call.principal.system, request, pb.AcknowledgeNoticeResponse, act
+        )
 
     def ListJurisdictions(  # noqa: N802
         self, _request: pb.ListJurisdictionsRequest, _call: Call
@@ -223,7 +220,7 @@ class DeadlineServicer:
             )
             return pb.PutJurisdictionResponse(jurisdiction=jurisdiction_message(made))
 
-        return self._once(call, request, request.request_id, pb.PutJurisdictionResponse, act)
+        return self._database.once(call.principal.system, request, pb.PutJurisdictionResponse, act)
 
     def DeleteJurisdiction(  # noqa: N802
         self, request: pb.DeleteJurisdictionRequest, call: Call
@@ -241,7 +238,9 @@ class DeadlineServicer:
             )
             return pb.DeleteJurisdictionResponse()
 
-        return self._once(call, request, request.request_id, pb.DeleteJurisdictionResponse, act)
+        return self._database.once(
+            call.principal.system, request, pb.DeleteJurisdictionResponse, act
+        )
 
     def ListWorkYears(  # noqa: N802
         self, _request: pb.ListWorkYearsRequest, _call: Call
@@ -266,7 +265,7 @@ class DeadlineServicer:
             )
             return pb.PutWorkYearResponse(year=year_message(made, made.year), moved=moved)
 
-        return self._once(call, request, request.request_id, pb.PutWorkYearResponse, act)
+        return self._database.once(call.principal.system, request, pb.PutWorkYearResponse, act)
 
     def CountWorkdays(  # noqa: N802
         self, request: pb.CountWorkdaysRequest, _call: Call
@@ -278,17 +277,3 @@ class DeadlineServicer:
         return pb.CountWorkdaysResponse(
             day=reached.day.isoformat(), provisional=reached.provisional
         )
-
-    def _once(
-        self,
-        call: Call,
-        request: Message,
-        request_id: str,
-        answer_type: type[_Answer],
-        act: Callable[[UnitOfWork], _Answer],
-    ) -> _Answer:
-        method = type(request).__name__.removesuffix("Request")
-        with self._database.unit_of_work() as work:
-            return work.once(
-                call.principal.system, method, request, request_id, answer_type, lambda: act(work)
-            )

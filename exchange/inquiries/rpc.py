@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeVar
 
-from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exchange.inquiries import service
@@ -34,7 +32,6 @@ POLICY: Mapping[str, frozenset[Role]] = {
 }
 
 _STATES = {one: pb.InquiryState.Value(f"INQUIRY_STATE_{one.name}") for one in InquiryState}
-_Answer = TypeVar("_Answer", bound=Message)
 
 
 class InquiryServicer:
@@ -60,7 +57,9 @@ class InquiryServicer:
             )
             return pb.UploadAttachmentResponse(attachment=attachment_message(made))
 
-        answer = self._once(call, request, request.request_id, pb.UploadAttachmentResponse, act)
+        answer = self._database.once(
+            call.principal.system, request, pb.UploadAttachmentResponse, act
+        )
         self._attaching.keep(answer.attachment.name, request.content)
         return answer
 
@@ -88,7 +87,7 @@ class InquiryServicer:
             )
             return pb.SendInquiryResponse(inquiry=self._message(work, call, made))
 
-        return self._once(call, request, request.request_id, pb.SendInquiryResponse, act)
+        return self._database.once(call.principal.system, request, pb.SendInquiryResponse, act)
 
     def GetInquiry(self, request: pb.GetInquiryRequest, call: Call) -> pb.GetInquiryResponse:  # noqa: N802
         """One inquiry."""
@@ -126,7 +125,7 @@ class InquiryServicer:
             )
             return pb.AnswerInquiryResponse(inquiry=self._message(work, call, made))
 
-        return self._once(call, request, request.request_id, pb.AnswerInquiryResponse, act)
+        return self._database.once(call.principal.system, request, pb.AnswerInquiryResponse, act)
 
     def CloseInquiry(self, request: pb.CloseInquiryRequest, call: Call) -> pb.CloseInquiryResponse:  # noqa: N802
         """Close an answered inquiry."""
@@ -135,7 +134,7 @@ class InquiryServicer:
             made = service.close(work, call.principal, name=request.name, clock=self._clock)
             return pb.CloseInquiryResponse(inquiry=self._message(work, call, made))
 
-        return self._once(call, request, request.request_id, pb.CloseInquiryResponse, act)
+        return self._database.once(call.principal.system, request, pb.CloseInquiryResponse, act)
 
     def WithdrawInquiry(  # noqa: N802
         self, request: pb.WithdrawInquiryRequest, call: Call
@@ -146,24 +145,10 @@ class InquiryServicer:
             made = service.withdraw(work, call.principal, name=request.name, clock=self._clock)
             return pb.WithdrawInquiryResponse(inquiry=self._message(work, call, made))
 
-        return self._once(call, request, request.request_id, pb.WithdrawInquiryResponse, act)
+        return self._database.once(call.principal.system, request, pb.WithdrawInquiryResponse, act)
 
     def _message(self, work: UnitOfWork, call: Call, made: Inquiry) -> pb.Inquiry:
         return inquiry_message(service.seen(work, call.principal, made))
-
-    def _once(
-        self,
-        call: Call,
-        request: Message,
-        request_id: str,
-        answer_type: type[_Answer],
-        act: Callable[[UnitOfWork], _Answer],
-    ) -> _Answer:
-        method = type(request).__name__.removesuffix("Request")
-        with self._database.unit_of_work() as work:
-            return work.once(
-                call.principal.system, method, request, request_id, answer_type, lambda: act(work)
-            )
 
 
 def inquiry_message(seen: Seen) -> pb.Inquiry:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
-
-from google.protobuf.message import Message
+from collections.abc import Mapping
 
 from exchange.catalog.service import Schemas
 from exchange.lists import delivering, demands, messages, service
@@ -37,8 +34,6 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "ListRowVersions": _READERS,
 }
 
-_Answer = TypeVar("_Answer", bound=Message)
-
 
 class ListServicer:
     """The methods of ListService; plain ones, as all of them ask the database."""
@@ -65,7 +60,9 @@ class ListServicer:
                 responsibility=messages.responsibility_message(made)
             )
 
-        return self._once(call, request, request.request_id, pb.PutResponsibilityResponse, act)
+        return self._database.once(
+            call.principal.system, request, pb.PutResponsibilityResponse, act
+        )
 
     def RemoveResponsibility(  # noqa: N802
         self, request: pb.RemoveResponsibilityRequest, call: Call
@@ -86,7 +83,9 @@ class ListServicer:
                 responsibility=messages.responsibility_message(gone)
             )
 
-        return self._once(call, request, request.request_id, pb.RemoveResponsibilityResponse, act)
+        return self._database.once(
+            call.principal.system, request, pb.RemoveResponsibilityResponse, act
+        )
 
     def ListResponsibilities(  # noqa: N802
         self, request: pb.ListResponsibilitiesRequest, _call: Call
@@ -134,7 +133,7 @@ class ListServicer:
             )
             return pb.CreateDemandResponse(demand=messages.demand_message(made))
 
-        return self._once(call, request, request.request_id, pb.CreateDemandResponse, act)
+        return self._database.once(call.principal.system, request, pb.CreateDemandResponse, act)
 
     def AnswerDemand(self, request: pb.AnswerDemandRequest, call: Call) -> pb.AnswerDemandResponse:  # noqa: N802
         """Answer a demand."""
@@ -160,7 +159,7 @@ class ListServicer:
             )
             return pb.AnswerDemandResponse(demand=messages.demand_message(made))
 
-        return self._once(call, request, request.request_id, pb.AnswerDemandResponse, act)
+        return self._database.once(call.principal.system, request, pb.AnswerDemandResponse, act)
 
     def WithdrawDemand(  # noqa: N802
         self, request: pb.WithdrawDemandRequest, call: Call
@@ -173,7 +172,7 @@ class ListServicer:
             )
             return pb.WithdrawDemandResponse(demand=messages.demand_message(gone))
 
-        return self._once(call, request, request.request_id, pb.WithdrawDemandResponse, act)
+        return self._database.once(call.principal.system, request, pb.WithdrawDemandResponse, act)
 
     def ListDemands(self, request: pb.ListDemandsRequest, call: Call) -> pb.ListDemandsResponse:  # noqa: N802
         """A page of the demand list."""
@@ -203,7 +202,7 @@ class ListServicer:
                 next_page_token=token,
             )
 
-        answer = self._once(call, request, request.request_id, pb.PutNegativeResponse, act)
+        answer = self._database.once(call.principal.system, request, pb.PutNegativeResponse, act)
         self._schemas.invalidate()
         return answer
 
@@ -239,7 +238,7 @@ class ListServicer:
             )
             return pb.RemoveNegativeResponse(negative=messages.negative_message(gone))
 
-        answer = self._once(call, request, request.request_id, pb.RemoveNegativeResponse, act)
+        answer = self._database.once(call.principal.system, request, pb.RemoveNegativeResponse, act)
         self._schemas.invalidate()
         return answer
 
@@ -272,17 +271,3 @@ class ListServicer:
         return pb.ListRowVersionsResponse(
             versions=[messages.version_message(version) for version in page], next_page_token=token
         )
-
-    def _once(
-        self,
-        call: Call,
-        request: Message,
-        request_id: str,
-        answer_type: type[_Answer],
-        act: Callable[[UnitOfWork], _Answer],
-    ) -> _Answer:
-        method = type(request).__name__.removesuffix("Request")
-        with self._database.unit_of_work() as work:
-            return work.once(
-                call.principal.system, method, request, request_id, answer_type, lambda: act(work)
-            )

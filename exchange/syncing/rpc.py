@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from exchange.syncing.model import Reject, RejectState, Row, Run
 from exchange.syncing.service import Syncing
 from exchange.v1 import syncing_pb2 as pb
-from runtime.database import Database
+from runtime.database import Database, UnitOfWork
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
 from runtime.rpc import Call
@@ -39,21 +39,13 @@ class SyncServicer:
         self, request: pb.RecordSyncRunRequest, call: Call
     ) -> pb.RecordSyncRunResponse:
         """Keep what came of a run."""
-        with self._database.unit_of_work() as work:
 
-            def act() -> pb.RecordSyncRunResponse:
-                runs = [_told(one) for one in request.runs]
-                found = self._syncing.record(work, call.principal, runs)
-                return pb.RecordSyncRunResponse(names=found)
+        def act(work: UnitOfWork) -> pb.RecordSyncRunResponse:
+            runs = [_told(one) for one in request.runs]
+            found = self._syncing.record(work, call.principal, runs)
+            return pb.RecordSyncRunResponse(names=found)
 
-            return work.once(
-                call.principal.system,
-                "RecordSyncRun",
-                request,
-                request.request_id,
-                pb.RecordSyncRunResponse,
-                act,
-            )
+        return self._database.once(call.principal.system, request, pb.RecordSyncRunResponse, act)
 
     def GetSyncRun(  # noqa: N802
         self, request: pb.GetSyncRunRequest, call: Call
@@ -84,20 +76,12 @@ class SyncServicer:
                 violations=[FieldViolation("state", "is neither FIXED nor DISMISSED")],
             )
         state = _SETTLED[request.state]
-        with self._database.unit_of_work() as work:
 
-            def act() -> pb.SettleSyncRejectResponse:
-                run, reject = self._syncing.settle(work, call.principal, request.name, state)
-                return pb.SettleSyncRejectResponse(reject=_reject(run, reject))
+        def act(work: UnitOfWork) -> pb.SettleSyncRejectResponse:
+            run, reject = self._syncing.settle(work, call.principal, request.name, state)
+            return pb.SettleSyncRejectResponse(reject=_reject(run, reject))
 
-            return work.once(
-                call.principal.system,
-                "SettleSyncReject",
-                request,
-                request.request_id,
-                pb.SettleSyncRejectResponse,
-                act,
-            )
+        return self._database.once(call.principal.system, request, pb.SettleSyncRejectResponse, act)
 
 
 def _told(message: pb.SyncRun) -> Run:

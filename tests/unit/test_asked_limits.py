@@ -75,7 +75,8 @@ def test_the_page_says_what_its_list_does_not_hold(language, until, later, gone)
         }  # fmt: skip
         shown_page = page(
             Request(scope), "applicant/looks.html", accesses=[], looks=[], following="",
-            following_looks="", later=False, later_looks=False, own=False, of="", proof=None, **facts,
+            following_looks="", later=False, later_looks=False, own=False, of="", proof=None,
+            **facts,
         )  # fmt: skip
         return bytes(shown_page.body).decode()
 
