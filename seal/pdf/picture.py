@@ -32,6 +32,8 @@ from runtime.errors import InvalidArgument
 _KEPT: Final = 64  # pictures; a node has a few seals, and a strange one is 30 KB
 _MAX_PIXELS: Final = 25_000_000
 Box = tuple[float, float, float, float]
+#: In points, a dot of 300 an inch: what draws by whole dots would cut a ring that touches its box.
+_MARGIN: Final = 0.24
 _INK: Final = DictionaryObject({NameObject("/BM"): NameObject("/Multiply")})
 
 
@@ -98,8 +100,8 @@ class Appearances:
 
         `turn` is the page's, clockwise: the picture is turned back, so that it is seen upright.
         """
-        width, height = whole[2] - whole[0], whole[3] - whole[1]
-        right, up = whole[0] - shown[0], whole[1] - shown[1]
+        width, height = whole[2] - whole[0] - 2 * _MARGIN, whole[3] - whole[1] - 2 * _MARGIN
+        right, up = whole[0] - shown[0] + _MARGIN, whole[1] - shown[1] + _MARGIN
         # Where the picture's own x and y axes go, and its origin (ISO 32000-2 §8.3.3).
         matrix = {
             0: (width, 0.0, 0.0, height, right, up),
