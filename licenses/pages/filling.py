@@ -17,8 +17,8 @@ from licenses.pages.layout import (
     dense,
     fit,
     fitted,
+    no_room,
     place,
-    room,
     too_long,
 )
 from licenses.pages.model import Box, Image, Item, Page, Text
@@ -146,7 +146,7 @@ def _text(
             if all(one.slot.key != slot.key for one in left if isinstance(one, _LeftText)):
                 left.append(_LeftText(slot=slot, text=rest))
     if lines is None:
-        raise too_long(slot.key, f" (room for {room(text, slot.box, style)} characters like these)")
+        raise no_room(slot.key, text, slot.box, style)
     return place(lines, slot.box, style, template.shared)
 
 
@@ -241,7 +241,7 @@ class _Flow:
         style = self._more.title
         lines = fitted(title, width, style.size * 4, style)
         if lines is None:
-            raise too_long(field)
+            raise no_room(field, title, (0.0, 0.0, width, style.size * 4), style)
         tall = lines.height(style.leading) + style.size * 0.5
         if not self._pages or self._y + tall + below > self._bottom:
             self._turn(field)

@@ -282,12 +282,20 @@ def room(text: str, box: Box, style: Style) -> int:
     return low
 
 
-def too_long(field: str, why: str = "") -> InvalidArgument:
+def no_room(field: str, text: str, box: Box, style: Style) -> InvalidArgument:
+    """The refusal of a text for a box, with how much of it would fit."""
+    count = room(text, box, style)
+    return too_long(
+        field, f" (room for {count} characters like these)", f"（此处约可容纳 {count} 个这样的字）"
+    )
+
+
+def too_long(field: str, why: str = "", why_zh: str = "") -> InvalidArgument:
     """The refusal of a text that has no room, by its field and never by its value."""
     return InvalidArgument(
         f"the value of {field} does not fit its place{why}; shorten it",
         reason="TEXT_TOO_LONG",
-        message_zh=f"“{field}”的内容过长，无法排入版面，请缩短",
+        message_zh=f"“{field}”的内容过长{why_zh}，无法排入版面，请缩短",
         field=field,
     )
 
@@ -301,7 +309,7 @@ def fit(
     """
     lines = fitted(text, box[2], box[3], style)
     if lines is None:
-        raise too_long(field)
+        raise no_room(field, text, box, style)
     return place(lines, box, style, shared)
 
 

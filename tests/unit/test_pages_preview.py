@@ -41,7 +41,7 @@ def run(*words: str) -> tuple[int, str]:
         (
             'text = "中华人民共和国机动车驾驶证"',
             f'text = "{"长" * 90}"',
-            "texts[0].text: TEXT_TOO_LONG",
+            "TEXT_TOO_LONG: the value of text does not fit its place (room for ",
         ),
         ('text = "中华', 'text = "\U0002a6d6中华', "texts[0].text: GLYPH_MISSING"),
         ('page = "continuation"', 'page = "continue"', "page: must be one of"),
