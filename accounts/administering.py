@@ -147,7 +147,11 @@ class Administering:
         row = store.account_found_by(work.session, self._holding.found_by(holder_code))
         disabled = AccountState.DISABLED.value
         if row is None or row.department != APPLICANTS or row.state == disabled:
-            raise account_not_found()
+            raise NotFound(
+                "nobody signs in by this number: check it, or make them an account",
+                reason="ACCOUNT_NOT_FOUND",
+                message_zh="该证件号码没有可用的账户：请核对号码，或为其开户",
+            )
         return self._holding.account(row)
 
     def check_disable(self, work: UnitOfWork, name: str, principal: Principal | None) -> Account:

@@ -433,6 +433,11 @@ def test_a_wrong_record_is_objected_to_and_followed(town: Town, page: Page) -> N
     expect(page.locator("li.card")).to_contain_text("地址已变更")
     expect(page.locator(".way")).to_contain_text("尚未进行")
     fit(page, "followed", "zh")
+    page.goto(f"{town.site.url}{beside}")
+    page.locator("[name=items]").first.check()
+    page.fill("[name=statement]", "再说一次")
+    page.get_by_role("button", name="提交异议").click()
+    page.get_by_role("link", name="查看或撤回已提出的异议").click()
     page.get_by_role("button", name="撤回").click()
     expect(page.locator("li.card")).to_contain_text("已撤回")
 
