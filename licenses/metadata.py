@@ -2,8 +2,8 @@
 
 1. The metadata is texts by key: every key of the standard, then the type's own fields (`KZ_*`). A
    license made from a paper one says so in it: where from, number, date, hashes of the scans.
-2. Its digest is the SHA-256 of its canonical JSON; all three forms of a license carry it, so that
-   of two forms that say different things one is found out.
+2. Its digest is the SHA-256 of its canonical JSON. All three forms of a license carry the metadata,
+   the credential the digest too: of two forms that say different things one is found out.
 3. A page is made from the metadata, the pictures it names by hash, and the type's version: a retry
    makes the same page.
 """
