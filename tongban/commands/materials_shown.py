@@ -16,6 +16,10 @@ SOURCES_ZH = {
     "FILLED_ONCE": "自动填表",
     "OWN_DATA": "本部门数据",
 }
+#: Where a filled field comes from.
+FILLED_ZH = {
+    "license": "电子证照", "resource": "数据查询", "verified": "数据核验", "entry": "申请人填写",
+}  # fmt: skip
 DECISIONS_ZH = {"APPROVED": "通过", "REFERRED": "转人工", "UNSPECIFIED": "—"}
 
 
@@ -101,7 +105,14 @@ def print_collection(one: pb.Collection, as_json: bool) -> None:
         print_table(
             say("Form", "表单"),
             (say("field", "字段"), say("value", "值"), say("from", "来源")),
-            [(filled.display_name, filled.value, filled.source) for filled in one.form],
+            [
+                (
+                    filled.display_name,
+                    filled.value,
+                    say(filled.source, FILLED_ZH.get(filled.source, filled.source)),
+                )
+                for filled in one.form
+            ],
         )
     if one.outcomes:
         print_table(
