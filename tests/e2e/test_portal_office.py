@@ -240,6 +240,8 @@ def test_a_grant_is_tried_and_narrowed(office: Office, page: Page) -> None:
     page.get_by_role("button", name="收窄授权").click()
     expect(page.locator("main")).to_contain_text("收窄")
     expect(page.get_by_label("户籍地址")).to_have_count(0)
+    # Who narrowed it is called by name.
+    expect(page.locator("[aria-labelledby=versions]")).to_contain_text("冯户籍")
 
 
 def test_a_grant_is_ended_by_two(office: Office, browser: Browser, page: Page) -> None:
