@@ -24,6 +24,7 @@ from typing import Final
 
 from runtime.errors import Aborted, FailedPrecondition
 from seal.registry import Authorization, HeldSeal, SealState
+from seal.second_person import check_another
 
 
 class EventKind(StrEnum):
@@ -127,13 +128,7 @@ def awaited(seal: HeldSeal) -> EventKind:
 def check_second_person(seal: HeldSeal, kind: EventKind, *, actor: str) -> None:
     """Rule 1. Raises FailedPrecondition (SECOND_PERSON_NEEDED)."""
     asked = seal.requested_by if kind is EventKind.APPROVED else seal.pending_by
-    if actor == asked:
-        raise FailedPrecondition(
-            "whoever asked does not approve: have another administrator approve it, with an "
-            "identity of their own",
-            reason="SECOND_PERSON_NEEDED",
-            message_zh="申请人不能审批自己的申请：请由另一名管理员用其本人的身份审批",
-        )
+    check_another(actor, asked=asked)
 
 
 def check_etag(seal: HeldSeal, etag: str) -> None:

@@ -24,6 +24,7 @@ from typing import Final
 from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 from seal.judging.plainly import china_time
 from seal.pki.certificates import parse_certificate
+from seal.second_person import check_another
 from seal.trust import Purpose, RevocationPolicy, TrustAnchor
 
 
@@ -228,13 +229,7 @@ def awaited(authority: Authority) -> EventKind:
 def check_second_person(authority: Authority, kind: EventKind, *, actor: str) -> None:
     """Rule 1. Raises FailedPrecondition (SECOND_PERSON_NEEDED)."""
     asked = authority.proposed_by if kind is EventKind.APPROVED else authority.pending_by
-    if actor == asked:
-        raise FailedPrecondition(
-            "whoever asked does not approve: have another administrator approve it, with an "
-            "identity of their own",
-            reason="SECOND_PERSON_NEEDED",
-            message_zh="申请人不能审批自己的申请：请由另一名管理员用其本人的身份审批",
-        )
+    check_another(actor, asked=asked)
 
 
 def check_etag(authority: Authority, etag: str) -> None:

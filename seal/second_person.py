@@ -1,0 +1,16 @@
+"""Two persons: what one administrator asked for, another approves. Pure."""
+
+from __future__ import annotations
+
+from runtime.errors import FailedPrecondition
+
+
+def check_another(actor: str, *, asked: str) -> None:
+    """Refuse whoever asked. Raises FailedPrecondition (SECOND_PERSON_NEEDED)."""
+    if actor == asked:
+        raise FailedPrecondition(
+            "whoever asked does not approve: have another administrator approve it, with an "
+            "identity of their own",
+            reason="SECOND_PERSON_NEEDED",
+            message_zh="申请人不能审批自己的申请：请由另一名管理员用其本人的身份审批",
+        )
