@@ -17,13 +17,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from portal.answers import PATH, Answers, owners_of
 from portal.applicant.pages import ROUTES as APPLICANT
 from portal.auditor.pages import ROUTES as AUDITOR
 from portal.guarding import Guard
 from portal.node import NodeLink
 from portal.office.pages import ROUTES as OFFICE
 from portal.officer.pages import ROUTES as OFFICER
-from portal.pages import FOLDER, make_ready, page, plain_refusal, refusal
+from portal.pages import FOLDER, again, make_ready, page, plain_refusal, refusal
 from portal.people.counter import ROUTES as COUNTER
 from portal.people.own import ROUTES as OWN
 from portal.people.pages import ROUTES as PEOPLE
@@ -80,18 +81,21 @@ def make_app(node: NodeLink, sessions: Sessions | None = None) -> Starlette:
         app.state.sessions = sessions
         app.state.verifying = Verifying(node)
         sweeping = asyncio.create_task(sessions.keep_swept())
+        keeping = asyncio.create_task(app.state.answers.keep_swept())
         preparing = asyncio.create_task(asyncio.to_thread(make_ready))
         try:
             yield
         finally:
             sweeping.cancel()
+            keeping.cancel()
             await preparing
             await sessions.close()
             await node.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", _start),
+            Route(PATH + "{answer:str}", _again, methods=["GET"]),
             *VERIFIER,
             *WALLETS,
             *STATUSES,
@@ -112,6 +116,8 @@ def make_app(node: NodeLink, sessions: Sessions | None = None) -> Starlette:
         exception_handlers={HTTPException: _refused_by_route, DomainError: _refused},
         lifespan=connected,
     )
+    app.state.answers = Answers()
+    return app
 
 
 class _Static(StaticFiles):
@@ -137,6 +143,20 @@ _OVER: Final = frozenset({"SESSION_ENDED", "CERTIFICATE_EXPIRED", "CERTIFICATE_R
 async def _start(request: Request) -> Response:
     person = person_of(request)
     return page(request, "start.html", home=home_of(person) if person else "")
+
+
+async def _again(request: Request) -> Response:
+    """What answered a form, once more."""
+    held: Answers = request.app.state.answers
+    answer = held.find(request.path_params["answer"], owners_of(request))
+    if answer is None:
+        raise NotFound(
+            "this answer is not kept any more: answers to forms are kept for a quarter of an hour, "
+            "for who got them; open the form again",
+            reason="ANSWER_GONE",
+            message_zh="该结果已不再保留：表单结果仅为提交人保留 15 分钟，请重新填写提交",
+        )
+    return again(request, answer)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -3,14 +3,19 @@
 1. Chinese first: a page is Chinese until its reader asks for English, which a cookie remembers.
 2. What a page says stands in its template in both languages, side by side: `say(english, chinese)`,
    as in the commands.
-3. A page runs no script but the portal's own files, is framed by nobody, and asks nothing of any
+   What is made in one language before it comes to the page comes as `InLanguage`.
+3. What answers a form is kept (`answers`), and shown at an address of its own where a browser asks:
+   so it can be loaded anew and had in the other language, and the form is not sent twice.
+4. A page runs no script but the portal's own files, is framed by nobody, and asks nothing of any
    other host.
 """
 
 from __future__ import annotations
 
 import base64
+import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
@@ -22,8 +27,10 @@ import segno
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from portal import answers
+from portal.answers import Answer
 from portal.languages import with_chinese_marked
 from portal.plain import STATUSES, sentences
 from portal.tables import with_columns_told
@@ -57,6 +64,13 @@ def language_of(request: Request) -> str:
     return asked if asked in LANGUAGES else LANGUAGES[0]
 
 
+@dataclass(frozen=True, slots=True)
+class InLanguage:
+    """A fact of a page that differs by its language, and is made by that."""
+
+    made: Callable[[str], Any]
+
+
 #: Which fields of a form a refusal is about, by its reason.
 WRONG: Final[Mapping[str, str]] = {
     "REASON_REQUIRED": "reason",
@@ -85,39 +99,101 @@ def page(
     With `error`, `said` is the notice of it, and `marked(field)` the attributes by which a field is
     told to be wrong and described by the notice: the fields `wrong` (space between), or those that
     `WRONG` names; the first of them has the focus. Its status is then 422, or 429 of who asks too
-    much, unless another one is given. What answers a form cannot be had again in the other
-    language, and offers none (`switchable`).
+    much, unless another one is given.
     """
+    refused = 429 if isinstance(error, ResourceExhausted) else 422
+    status = status or (refused if error else 200)
+    if request.method == "POST" and (held := answers.answers_of(request)) is not None:
+        owners, cookie = answers.owners_of(request), ""
+        if not owners:
+            cookie = secrets.token_urlsafe(32)
+            owners = [answers.visitor(cookie)]
+        place = held.keep(
+            Answer(
+                path=request.url.path, template=template, status=status, error=error, wrong=wrong,
+                facts=facts,
+            ),
+            owners[0],
+        )  # fmt: skip
+        # Who brought no cookie may take none: what is refused stays where it was sent.
+        if status == 200 and not cookie and answers.navigates(request):
+            return RedirectResponse(place, 303)
+        answer = _page(request, template, status, error, wrong, facts, again=place)
+        return known(answer, cookie) if cookie else answer
+    return _page(request, template, status, error, wrong, facts)
+
+
+def again(request: Request, answer: Answer) -> Response:
+    """A page that answered a form, once more."""
+    where = Request({**request.scope, "path": answer.path, "raw_path": answer.path.encode()})
+    return _page(where, answer.template, answer.status, answer.error, answer.wrong, answer.facts)
+
+
+def known(answer: Response, cookie: str = "") -> Response:
+    """A page that gives a visitor's browser the cookie by which it has answers again."""
+    cookie = cookie or secrets.token_urlsafe(32)
+    answer.set_cookie(answers.COOKIE, cookie, path="/", secure=True, httponly=True, samesite="lax")
+    return answer
+
+
+def _page(
+    request: Request,
+    template: str,
+    status: int,
+    error: DomainError | None,
+    wrong: str,
+    facts: Mapping[str, Any],
+    *,
+    again: str = "",
+) -> Response:
+    """A page, and `again` where it may be had once more, if that is elsewhere."""
+    answer = HTMLResponse(
+        text_of(request, template, facts, error=error, wrong=wrong, again=again),
+        status_code=status,
+        headers={"Content-Language": language_of(request)},
+    )
+    if request.query_params.get(LANGUAGE_COOKIE) == language_of(request):
+        answer.set_cookie(
+            LANGUAGE_COOKIE, language_of(request), max_age=YEAR, secure=True, httponly=True,
+            samesite="lax",
+        )  # fmt: skip
+    return answer
+
+
+def text_of(
+    request: Request,
+    template: str,
+    facts: Mapping[str, Any],
+    *,
+    error: DomainError | None = None,
+    wrong: str = "",
+    again: str = "",
+) -> str:
+    """The text of a page in the reader's language, as `page` says."""
     language = language_of(request)
+    say = sayer(language)
     fields = (wrong or WRONG.get(error.reason, "")).split() if error else []
     text = (
         _environment()
         .get_template(template)
         .render(
-            **facts,
+            **{
+                name: fact.made(language) if isinstance(fact, InLanguage) else fact
+                for name, fact in facts.items()
+            },
             error=error,
             said=_said(error, language),
             marked=_marker(fields),
             lang=language,
-            say=sayer(language),
+            say=say,
             path=request.url.path,
-            switchable=error is None and request.method == "GET",
             idle_seconds=IDLE_SECONDS,
             person=request.scope.get("tongban.person"),
-            other_language=_other(request, language),
+            other_language=_other(request, language, again),
         )
     )
     text = with_columns_told(text)
-    if language == "en":
-        text = with_chinese_marked(text)
-    refused = 429 if isinstance(error, ResourceExhausted) else 422
-    status = status or (refused if error else 200)
-    answer = HTMLResponse(text, status_code=status, headers={"Content-Language": language})
-    if request.query_params.get(LANGUAGE_COOKIE) == language:
-        answer.set_cookie(
-            LANGUAGE_COOKIE, language, max_age=YEAR, secure=True, httponly=True, samesite="lax"
-        )
-    return answer
+    return with_chinese_marked(text) if language == "en" else text
 
 
 _MARK: Final = Markup(' aria-invalid="true" aria-describedby="said"')
@@ -202,11 +278,14 @@ def sayer(language: str) -> Callable[[str, str], str]:
     return (lambda english, chinese: english) if language == "en" else (lambda _, chinese: chinese)
 
 
-def _other(request: Request, language: str) -> str:
-    """The address of this page in the other language."""
+def _other(request: Request, language: str, again: str) -> str:
+    """The address of this page in the other language; none where it cannot be had again."""
+    if request.method == "POST" and not again:
+        return ""
     other = LANGUAGES[1 - LANGUAGES.index(language)]
-    asked = [(k, v) for k, v in request.query_params.multi_items() if k != LANGUAGE_COOKIE]
-    return "?" + urlencode([*asked, (LANGUAGE_COOKIE, other)])
+    known = request.query_params.multi_items() if not again else ()
+    asked = [(k, v) for k, v in known if k != LANGUAGE_COOKIE]
+    return f"{again}?" + urlencode([*asked, (LANGUAGE_COOKIE, other)])
 
 
 def make_ready() -> None:

@@ -1,7 +1,7 @@
 """Showing a license (亮证): what, for what, how long, how often; by a code, or offline by a page.
 
-1. A code is the answer to a form, and stands in no address: loading the page again makes no second
-   one.
+1. A code is the answer to a form, and stands in no address: loading the page again, or in the
+   other language, makes no second one.
 2. A page to save offline is one file that needs no network and no script. It is kept in the
    session's memory for as long as pictures are, and nowhere else.
 3. An agent shows a license under a delegation, and for that purpose only.
@@ -35,7 +35,7 @@ from portal.applicant.holding import (
 )
 from portal.applicant.words import FIELDS, LIFETIMES, USES
 from portal.node import told
-from portal.pages import after, page, picture_of_code, to_save
+from portal.pages import after, page, picture_of_code, text_of, to_save
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 
@@ -156,8 +156,8 @@ async def _facts(ask: Asking, subject: Subject, asked: dict[str, Any], made: Any
 
 def _to_save(request: Request, person: Person, facts: dict[str, Any], made: Any) -> Response:
     picture = "data:image/svg+xml;base64," + base64.b64encode(made.svg).decode()
-    file = page(request, "applicant/saved.html", **facts, picture=picture)
-    person.keep_picture((_SAVED + made.presentation, 0), bytes(file.body))
+    file = text_of(request, "applicant/saved.html", {**facts, "picture": picture})
+    person.keep_picture((_SAVED + made.presentation, 0), file.encode())
     address = f"/my/{made.presentation}/page.html"
     return page(request, "applicant/offline.html", **facts, picture=picture, address=address)
 

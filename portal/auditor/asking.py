@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -12,7 +12,7 @@ from exchange.v1 import catalog_pb2_grpc
 from portal import actors
 from portal.auditor.log import Log
 from portal.catalog import display_names
-from portal.pages import language_of, sayer
+from portal.pages import InLanguage, sayer
 from portal.sessions.keeping import Person
 
 
@@ -26,10 +26,10 @@ def catalog_of(request: Request, person: Person) -> Any:
     return catalog_pb2_grpc.CatalogServiceStub(person.channel(request.app.state.node.address))
 
 
-async def teller(request: Request, person: Person, systems: Sequence[str]) -> Callable[[str], str]:
+async def teller(request: Request, person: Person, systems: Sequence[str]) -> InLanguage:
     """What tells on a page who of these acted."""
     departments, persons = await asyncio.gather(
         display_names(catalog_of(request, person)),
         actors.persons(person, request.app.state.node.address, systems),
     )
-    return actors.teller(sayer(language_of(request)), departments, persons)
+    return InLanguage(lambda language: actors.teller(sayer(language), departments, persons))

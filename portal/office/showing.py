@@ -13,7 +13,7 @@ from starlette.responses import Response
 from portal import actors
 from portal.office import terms, words
 from portal.office.asking import Asking
-from portal.pages import language_of, page, sayer
+from portal.pages import InLanguage, page, sayer
 from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
 from runtime.errors import DomainError, InvalidArgument
@@ -51,7 +51,7 @@ async def show(
         error=error,
         wrong=wrong,
         departments=departments,
-        who=actors.teller(sayer(language_of(request)), departments, persons),
+        who=InLanguage(lambda language: actors.teller(sayer(language), departments, persons)),
         words=words,
         masks=terms.MASKS,
         test_words=terms.TESTS,

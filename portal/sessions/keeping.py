@@ -92,6 +92,8 @@ class Person:
     #: Pictures of pages that were drawn for this person, by license and place.
     pictures: OrderedDict[tuple[str, int], bytes] = field(default_factory=OrderedDict)
     shelf: Shelf = field(default_factory=Shelf)
+    #: Whether the session was ended here.
+    is_over: bool = False
     _channel: grpc.aio.Channel | None = None
 
     @property
@@ -129,6 +131,7 @@ class Person:
 
     async def close(self) -> None:
         """End the connection, and let the pictures go."""
+        self.is_over = True
         for place in list(self.pictures):
             self.shelf.take(self, place)
         self.pictures.clear()

@@ -1,8 +1,8 @@
 """The verifier's pages: one that takes a code, a QR code or a file, and one with the answer.
 
 1. What is sent is judged and forgotten: it is kept in no folder, and neither its name nor a code
-   stands in an address or a log. A file that is larger than memory should hold waits on disk while
-   it is judged, without a name.
+   stands in an address or a log. The answer is kept for a while, for who got it (`portal.answers`).
+   A file that is larger than memory should hold waits on disk while it is judged, without a name.
 2. A visitor is nobody the node knows: what they learn of a license is what the node tells the
    portal, and the holder sees the look as a visitor's. Who is signed in for a department, and says
    what for, asks in its name, by a form with their session's token.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,8 +24,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from portal.answers import COOKIE
 from portal.node import PART, NodeLink
-from portal.pages import language_of, page, picture, to_save
+from portal.pages import InLanguage, known, language_of, page, picture, to_save
 from portal.sessions.keeping import Person, check_form_token, person_of
 from portal.verifier.asking import GREATEST_LICENSE, Asking, is_offline
 from portal.verifier.coded import answer_to_code, with_license
@@ -59,6 +60,8 @@ _FIELDS: Final = {"BAD_TEXT": "purpose", "BAD_HOLDER_CODE": "card"}
 _CODE: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z \t-]{20,48}")
 #: How every identifier of GB/T 36904 begins.
 _IDENTIFIER: Final = "1.2.156.3005.2"
+#: Says an answer in a language.
+Answering = Callable[[str], Answer]
 _PHOTOS: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF")
 
 
@@ -75,7 +78,8 @@ class Verifying:
 
 async def ask(request: Request) -> Response:
     """The page that takes a code or a file."""
-    return page(request, "verifier/ask.html", code="", purpose="")
+    asked = page(request, "verifier/ask.html", code="", purpose="")
+    return asked if request.cookies.get(COOKIE) else known(asked)
 
 
 async def judge_code(request: Request) -> Response:
@@ -100,8 +104,10 @@ async def judge_code(request: Request) -> Response:
     if found.verdict.sub_indication in _IN_VAIN:
         room.visitors.in_vain(address)
     names = await room.asking.names(found.license_type_display_name)
-    english = language_of(request) == "en"
-    answer = answer_to_code(found, names, english=english, card_seen=bool(card))
+
+    def answer(language: str) -> Answer:
+        return answer_to_code(found, names, english=language == "en", card_seen=bool(card))
+
     return _answered(request, answer, kind="qr" if is_offline(code) else "code")
 
 
@@ -130,7 +136,6 @@ async def judge_file(request: Request) -> Response:
                 reason="PHOTO_NOT_VERIFIED",
                 message_zh="这是一张图片：此处只核验签章文件和回执；如需识别图片中的二维码，请在“扫码”处选择图片",
             )
-        english = language_of(request) == "en"
         if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
             records = [(name, await document.read(GREATEST_RECORD + 1))]
         elif head.startswith(ZIP) and size <= GREATEST_DOWNLOAD:
@@ -139,12 +144,11 @@ async def judge_file(request: Request) -> Response:
         else:
             records = []
         if records:
-            answer = await _recorded(room, records, english=english)
+            answer = await _recorded(room, records)
             return _answered(request, answer, kind="record", name=name, size=size)
         answer, shown = await _judged(
-            room, document, purpose, room.visitors.word(address), _asker(request, form),
-            english=english,
-        )  # fmt: skip
+            room, document, purpose, room.visitors.word(address), _asker(request, form)
+        )
     return _answered(request, answer, kind="file", name=name, size=size, shown=shown)
 
 
@@ -190,14 +194,19 @@ async def offline(request: Request) -> Response:
     return to_save(text, "text/html; charset=utf-8", "tongban-verify.html")
 
 
-async def _recorded(room: Verifying, records: list[tuple[str, bytes]], *, english: bool) -> Answer:
+async def _recorded(room: Verifying, records: list[tuple[str, bytes]]) -> Answering:
     """What proofs of the log are worth: of one file, or of all in a download."""
     departments = await room.asking.departments()
-    answers = []
-    for name, data in records:
-        found = await room.asking.record(data)
-        answers.append((name, answer_to_record(found, departments, english=english)))
-    return answers[0][1] if len(answers) == 1 else together(answers)
+    found = [(name, await room.asking.record(data)) for name, data in records]
+
+    def answer(language: str) -> Answer:
+        english = language == "en"
+        answers = [
+            (name, answer_to_record(one, departments, english=english)) for name, one in found
+        ]
+        return answers[0][1] if len(answers) == 1 else together(answers)
+
+    return answer
 
 
 async def _judged(
@@ -206,20 +215,24 @@ async def _judged(
     purpose: str,
     visitor: str,
     person: Person | None,
-    *,
-    english: bool,
-) -> tuple[Answer, Shown]:
+) -> tuple[Answering, Shown]:
     """Seal, picture, and where it is a license of this node, what that is worth now."""
     size = document.size or 0
     verdict = await room.node.verify_document(size, _parts(document))
     if verdict.reason == "DOCUMENT_FORMAT":
         raise not_verifiable()
-    answer = answer_of(verdict)
-    if answer.light is not Light.RED and (data := await _license_in(document, verdict)):
+    sealed, found = answer_of(verdict), None
+    if sealed.light is not Light.RED and (data := await _license_in(document, verdict)):
         found = await room.asking.license(data, purpose, visitor, person)
-        answer = with_license(
-            answer, found, english=english, asked=bool(purpose), named=person is not None
+
+    def answer(language: str) -> Answer:
+        if found is None:
+            return sealed
+        english = language == "en"
+        return with_license(
+            sealed, found, english=english, asked=bool(purpose), named=person is not None
         )
+
     if size > GREATEST_DRAWN:
         return answer, Shown(reason="PICTURE_NONE")
     await document.seek(0)
@@ -237,7 +250,7 @@ async def _license_in(document: UploadFile, verdict: seal_pb2.Verdict) -> bytes:
 
 def _answered(
     request: Request,
-    answer: Answer,
+    answer: Answering,
     *,
     kind: str,
     name: str = "",
@@ -247,7 +260,7 @@ def _answered(
     return page(
         request,
         "verifier/answer.html",
-        answer=answer,
+        answer=InLanguage(answer),
         kind=kind,
         name=name,
         size=size,

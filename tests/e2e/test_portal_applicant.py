@@ -134,6 +134,12 @@ def test_a_license_is_shown_once_and_found_in_the_list(town: Town, page: Page) -
     code = page.locator("code.secret").inner_text()
     assert code not in page.url
     assert read_qr(page, "applicant-code-only") == code
+    # Loaded anew, and in English, it is the same code.
+    page.reload()
+    page.get_by_role("link", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    assert page.locator("code.secret").inner_text() == code
+    page.get_by_role("link", name="中文").click()
 
     def verified() -> presentations_pb2.VerifyPresentationResponse:
         request = presentations_pb2.VerifyPresentationRequest(code=code, purpose="公积金")

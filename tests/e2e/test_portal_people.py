@@ -143,7 +143,7 @@ def test_a_wrong_password_says_nothing_of_who_there_is(town: Town) -> None:
             answer = asked.post("/sign-in", data=given)
             assert answer.status_code == 422
             assert not answer.cookies.get("__Host-session")
-            said.append(answer.text.replace(login, ""))
+            said.append(re.sub(r"/answers/[\w-]+", "", answer.text.replace(login, "")))
     assert said[0] == said[1]
 
 

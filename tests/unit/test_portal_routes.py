@@ -37,7 +37,7 @@ OPEN = {
     "/enrol",
     "/enrol/finish",
 }
-OPEN_BELOW = ("/verify", "/wallet", "/status/", "/static")
+OPEN_BELOW = ("/answers/", "/verify", "/wallet", "/status/", "/static")
 ROLES = sorted(
     role.value for role in (Role.DEPARTMENT, Role.ADMINISTRATOR, Role.AUDITOR, Role.COUNTER)
 )
