@@ -140,6 +140,10 @@ class _Static(StaticFiles):
 _OVER: Final = frozenset({"SESSION_ENDED", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED"})
 
 
+#: What is wrong with the files of a form, and not with its words.
+_FILES: Final = frozenset({"TOO_MANY_FILES", "FILE_TOO_LARGE"})
+
+
 async def _start(request: Request) -> Response:
     person = person_of(request)
     return page(request, "start.html", home=home_of(person) if person else "")
@@ -174,6 +178,8 @@ async def _refused(request: Request, error: Exception) -> Response:
         return answer
     if error.reason == "FORM_EXPIRED" and (again := given_back(request, signed_in=True)):
         return again
+    if error.reason in _FILES and (back := given_back(request, signed_in=True, error=error)):
+        return back
     kinds = (status for cls, status in _STATUSES.items() if isinstance(error, cls))
     return refusal(request, error, next(kinds, 500 if error.reason == "INTERNAL" else 409))
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -44,6 +44,10 @@ FOLDER: Final = Path(__file__).parent
 IDLE_SECONDS: Final = 30 * 60
 YEAR: Final = 365 * 24 * 3600
 _TOKEN: Final = 2000
+#: Where a request's scope keeps what files its form had, by field and name: browsers choose none
+#: again by themselves, so where the form is refused it is said which.
+SCOPE_FILES: Final = "tongban.files"
+_NAMED: Final = 5
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -101,6 +105,8 @@ def page(
     `WRONG` names; the first of them has the focus. Its status is then 422, or 429 of who asks too
     much, unless another one is given.
     """
+    if error is not None and (files := request.scope.get(SCOPE_FILES)):
+        facts = {**facts, "chosen": [name for _, name in files]}
     refused = 429 if isinstance(error, ResourceExhausted) else 422
     status = status or (refused if error else 200)
     if request.method == "POST" and (held := answers.answers_of(request)) is not None:
@@ -182,7 +188,7 @@ def text_of(
                 for name, fact in facts.items()
             },
             error=error,
-            said=_said(error, language),
+            said=_said(error, language, facts.get("chosen", ())),
             marked=_marker(fields),
             lang=language,
             say=say,
@@ -210,11 +216,21 @@ def _marker(fields: list[str]) -> Callable[[str], Markup]:
     return marked
 
 
-def _said(error: DomainError | None, language: str) -> Markup:
-    """The notice above a form that was refused, which its fields are described by."""
+def _said(error: DomainError | None, language: str, files: Sequence[str]) -> Markup:
+    """The notice above a form that was refused, which its fields are described by.
+
+    `files`: what those are called that were chosen, and are not any more.
+    """
     if error is None:
         return Markup()
     text = sayer(language)(*sentences(error))
+    if files:
+        some = files[:_NAMED]
+        more = sayer(language)(" and others", "等") if len(files) > len(some) else ""
+        text += sayer(language)(
+            f" Choose again: {', '.join(some)}{more}.",
+            f" 请重新选择文件：{'、'.join(some)}{more}。",
+        )
     return Markup('<p class="notice bad" role="alert" id="said">{}</p>').format(text)
 
 

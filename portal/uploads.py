@@ -12,6 +12,7 @@ from typing import Final
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
+from portal.sessions import kept
 from portal.sessions.keeping import Person, check_form_token
 from runtime.errors import InvalidArgument
 
@@ -53,6 +54,7 @@ async def form_with_files(
     async with request.form(
         max_files=most + 10, max_fields=GREATEST_FIELDS, max_part_size=65_536
     ) as form:
+        kept.note(request, form)
         check_form_token(person, form.get("token"))
         for name, value in form.multi_items():
             if isinstance(value, str):
@@ -66,7 +68,7 @@ async def form_with_files(
                 raise _too_many(most, together)
             files.setdefault(name, []).append(
                 File(
-                    name=(value.filename or "").replace("\\", "/").rpartition("/")[2][:200],
+                    name=kept.called(value),
                     media_type=(value.content_type or "")[:100],
                     content=content,
                 )

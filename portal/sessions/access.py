@@ -87,7 +87,7 @@ async def form_of(
     """The fields of a form that the session's own page sent. Raises as `check_form_token`."""
     async with request.form(max_files=0, max_fields=fields, max_part_size=65_536) as form:
         sent = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-        kept.note(request, sent)
+        kept.note(request, form)
         check_form_token(person, form.get("token"))
         found: dict[str, list[str]] = {}
         for name, value in sent:

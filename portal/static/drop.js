@@ -4,7 +4,12 @@
 for (const form of document.querySelectorAll("form[data-drop]")) {
   const input = form.querySelector("input[type=file]");
   const chosen = form.querySelector("[data-chosen]");
-  const name = () => { chosen.textContent = input.files.length ? input.files[0].name : ""; };
+  const purpose = form.querySelector("[data-purpose]");
+  const name = () => {
+    chosen.textContent = input.files.length ? input.files[0].name : "";
+    // Of a receipt nobody's look is recorded.
+    if (purpose && input.files.length) purpose.required = !/\.(json|esl|zip)$/i.test(input.files[0].name);
+  };
   input.addEventListener("change", name);
   form.addEventListener("dragover", (event) => { event.preventDefault(); form.classList.add("over"); });
   form.addEventListener("dragleave", () => form.classList.remove("over"));

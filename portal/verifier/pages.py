@@ -4,8 +4,9 @@
    stands in an address or a log. The answer is kept for a while, for who got it (`portal.answers`).
    A file that is larger than memory should hold waits on disk while it is judged, without a name.
 2. A visitor is nobody the node knows: what they learn of a license is what the node tells the
-   portal, and the holder sees the look as a visitor's. Who is signed in for a department, and says
-   what for, asks in its name, by a form with their session's token.
+   portal, and the holder sees the look as a visitor's. Who is signed in for a department asks in
+   its name, by a form with their session's token, and says what for wherever a look at a license
+   would be recorded: nobody asks as a visitor by leaving that out.
 3. Who asks too much is told so before anything is read (`limits`).
 """
 
@@ -28,6 +29,7 @@ from portal.answers import COOKIE
 from portal.node import PART, NodeLink
 from portal.pages import InLanguage, known, language_of, page, picture, to_save
 from portal.sessions.keeping import Person, check_form_token, person_of
+from portal.sessions.kept import note_files
 from portal.verifier.asking import GREATEST_LICENSE, Asking, is_offline
 from portal.verifier.coded import answer_to_code, with_license
 from portal.verifier.downloads import (
@@ -43,7 +45,7 @@ from portal.verifier.model import Answer, Light, answer_of
 from portal.verifier.offline import OfflinePages
 from portal.verifier.pictures import GREATEST_DRAWN, Drawing, Shown
 from portal.verifier.recorded import answer_to_record
-from runtime.errors import InvalidArgument
+from runtime.errors import InvalidArgument, Unauthenticated
 from runtime.identity import Role
 from seal.v1 import seal_pb2
 
@@ -56,7 +58,11 @@ _EVIDENCE: Final = "EVIDENCE"
 _HEAD: Final = 64
 _IN_VAIN: Final = frozenset({"CODE_UNKNOWN", "FOREIGN_KEY", "SIGNATURE_WRONG", "QR_UNREADABLE"})
 #: Which field a refusal is about, if not the code.
-_FIELDS: Final = {"BAD_TEXT": "purpose", "BAD_HOLDER_CODE": "card"}
+_FIELDS: Final = {
+    "BAD_TEXT": "purpose",
+    "PURPOSE_REQUIRED": "purpose",
+    "BAD_HOLDER_CODE": "card",
+}
 _CODE: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z \t-]{20,48}")
 #: How every identifier of GB/T 36904 begins.
 _IDENTIFIER: Final = "1.2.156.3005.2"
@@ -78,27 +84,27 @@ class Verifying:
 
 async def ask(request: Request) -> Response:
     """The page that takes a code or a file."""
-    asked = page(request, "verifier/ask.html", code="", purpose="")
+    asked = page(request, "verifier/ask.html", code="", purpose="", file_purpose="")
     return asked if request.cookies.get(COOKIE) else known(asked)
 
 
 async def judge_code(request: Request) -> Response:
     """The answer to a code that was typed or scanned."""
-    room = _room(request)
-    address = _address(request)
+    room, address = _room(request), _address(request)
     room.visitors.begin(address, code=True)
     async with request.form(max_files=0, max_fields=5) as form:
         code, purpose = _text(form, "code", LONGEST_CODE), _text(form, "purpose", LONGEST_PURPOSE)
-        card = _text(form, "card", 40).upper()
-        person = _asker(request, form)
+        card, token = _text(form, "card", 40).upper(), form.get("token")
     try:
+        person = _asker(request, token)
         _check_code(code)
+        _check_purpose(person, purpose)
         found = await room.asking.code(code, purpose, card, room.visitors.word(address), person)
-    except InvalidArgument as error:
+    except (InvalidArgument, Unauthenticated) as error:
         # What they typed stands there again, but for the number of a person.
         typed = "" if is_offline(code) else code
         return page(
-            request, "verifier/ask.html", error=error, code=typed, purpose=purpose,
+            request, "verifier/ask.html", error=error, code=typed, purpose=purpose, file_purpose="",
             wrong=_FIELDS.get(error.reason, "code"),
         )  # fmt: skip
     if found.verdict.sub_indication in _IN_VAIN:
@@ -113,54 +119,77 @@ async def judge_code(request: Request) -> Response:
 
 async def judge_file(request: Request) -> Response:
     """The answer to a file that was sent."""
-    room = _room(request)
-    address = _address(request)
+    room, address = _room(request), _address(request)
     room.visitors.begin(address)
     async with room.visitors.file(), request.form(max_files=1, max_fields=3) as form:
-        document = form.get(_FIELD)
-        if not isinstance(document, UploadFile) or not document.size:
-            raise InvalidArgument(
-                "choose a file first: an OFD, a PDF, a receipt, a seal (.esl) or a bundle of "
-                "evidence",
-                reason="FILE_REQUIRED",
-                message_zh="请先选择文件：OFD、PDF、回执、印章文件（.esl）或证据包",
-            )
-        purpose = _text(form, "purpose", LONGEST_PURPOSE)
-        name, size = (document.filename or "")[:LONGEST_NAME], document.size
-        head = await document.read(_HEAD)
-        await document.seek(0)
-        if head.startswith(_PHOTOS):
-            raise InvalidArgument(
-                "this is a photo: only sealed files and receipts can be verified so; to read a "
-                "QR code from a picture, choose it under “Scan a code”",
-                reason="PHOTO_NOT_VERIFIED",
-                message_zh="这是一张图片：此处只核验签章文件和回执；如需识别图片中的二维码，请在“扫码”处选择图片",
-            )
-        if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-            records = [(name, await document.read(GREATEST_RECORD + 1))]
-        elif head.startswith(ZIP) and size <= GREATEST_DOWNLOAD:
-            records = await asyncio.to_thread(records_of, document.file, GREATEST_RECORD)
-            await document.seek(0)
-        else:
-            records = []
-        if records:
-            answer = await _recorded(room, records)
-            return _answered(request, answer, kind="record", name=name, size=size)
-        answer, shown = await _judged(
-            room, document, purpose, room.visitors.word(address), _asker(request, form)
+        note_files(request, form)
+        try:
+            return await _judge_file(request, room, form, room.visitors.word(address))
+        except (InvalidArgument, Unauthenticated) as error:
+            purpose = _text(form, "purpose", LONGEST_PURPOSE)
+            wrong = "file-purpose" if error.reason in _FIELDS else _FIELD
+            return page(
+                request, "verifier/ask.html", error=error, code="", purpose="",
+                file_purpose=purpose, wrong=wrong,
+            )  # fmt: skip
+
+
+async def _judge_file(request: Request, room: Verifying, form: FormData, visitor: str) -> Response:
+    """Raises InvalidArgument where there is nothing to judge, or nobody said what for."""
+    document = form.get(_FIELD)
+    if not isinstance(document, UploadFile) or not document.size:
+        raise InvalidArgument(
+            "choose a file first: an OFD, a PDF, a receipt, a seal (.esl) or a bundle of evidence",
+            reason="FILE_REQUIRED",
+            message_zh="请先选择文件：OFD、PDF、回执、印章文件（.esl）或证据包",
         )
+    purpose = _text(form, "purpose", LONGEST_PURPOSE)
+    name, size = (document.filename or "")[:LONGEST_NAME], document.size
+    head = await document.read(_HEAD)
+    await document.seek(0)
+    if head.startswith(_PHOTOS):
+        raise InvalidArgument(
+            "this is a photo: only sealed files and receipts can be verified so; to read a "
+            "QR code from a picture, choose it under “Scan a code”",
+            reason="PHOTO_NOT_VERIFIED",
+            message_zh="这是一张图片：此处只核验签章文件和回执；如需识别图片中的二维码，请在“扫码”处选择图片",
+        )
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        records = [(name, await document.read(GREATEST_RECORD + 1))]
+    elif head.startswith(ZIP) and size <= GREATEST_DOWNLOAD:
+        records = await asyncio.to_thread(records_of, document.file, GREATEST_RECORD)
+        await document.seek(0)
+    else:
+        records = []
+    if records:
+        answer = await _recorded(room, records)
+        return _answered(request, answer, kind="record", name=name, size=size)
+    answer, shown = await _judged(
+        room, document, purpose, visitor, _asker(request, form.get("token"))
+    )
     return _answered(request, answer, kind="file", name=name, size=size, shown=shown)
 
 
-def _asker(request: Request, form: FormData) -> Person | None:
-    """Who asks in a department's name: signed in for one, by their own form, with a purpose."""
+def _asker(request: Request, token: object) -> Person | None:
+    """Who asks in a department's name: signed in for one, by their own form."""
     person = person_of(request)
-    if person is None or not _text(form, "purpose", LONGEST_PURPOSE):
+    if person is None:
         return None
     if not (person.has(Role.DEPARTMENT) or person.has(Role.COUNTER)):
         return None
-    check_form_token(person, form.get("token"))
+    check_form_token(person, token)
     return person
+
+
+def _check_purpose(person: Person | None, purpose: str) -> None:
+    """Raises InvalidArgument (PURPOSE_REQUIRED) where a department looks and says not what for."""
+    if person is not None and not purpose:
+        raise InvalidArgument(
+            "you are signed in for your department, and verify a license in its name: say what you "
+            "need it for, as its holder sees who looked and what for",
+            reason="PURPOSE_REQUIRED",
+            message_zh="您已登录，将以所在部门的名义核验证照：请填写核验用途，持证人会看到核验部门和用途",
+        )
 
 
 def _check_code(code: str) -> None:
@@ -223,6 +252,7 @@ async def _judged(
         raise not_verifiable()
     sealed, found = answer_of(verdict), None
     if sealed.light is not Light.RED and (data := await _license_in(document, verdict)):
+        _check_purpose(person, purpose)
         found = await room.asking.license(data, purpose, visitor, person)
 
     def answer(language: str) -> Answer:

@@ -257,6 +257,11 @@ def test_a_copy_says_what_it_is_for_and_is_nobody_elses(
         assert "verdict amber" in nobody.post("/verify", files=files, data=said).text
         assert theirs.post("/verify", files=files, data=said).status_code == 403
         said |= token_of(theirs, "/verify")
+        # Nobody looks as a visitor by saying no purpose.
+        asked_back = theirs.post("/verify", files=files, data={**said, "purpose": " "})
+        assert asked_back.status_code == 422
+        assert "请填写核验用途" in asked_back.text
+        assert "请重新选择文件：copy.pdf" in asked_back.text
         assert "verdict green" in theirs.post("/verify", files=files, data=said).text
     with client(town, others) as asked:
         for path in ("", "/picture", "/document"):

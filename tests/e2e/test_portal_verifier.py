@@ -252,7 +252,7 @@ def test_a_file_shows_its_picture_and_what_the_license_is_worth_now(node, browse
         expect(page.locator(".seen")).to_contain_text("不能绘制")
         expect(page.locator(".seen img")).to_have_count(0)
         send_file(page, node, shown.folder / "offline.png")
-        expect(page.locator("main")).to_contain_text("PHOTO_NOT_VERIFIED")
+        expect(page.locator("main")).to_contain_text("请重新选择文件：offline.png")
         page.go_back()
         for verb in ("Suspend", "Resume"):
             request = getattr(licenses_pb2, f"{verb}LicenseRequest")(
@@ -421,8 +421,7 @@ def test_a_file_without_a_seal_is_no_verdict_on_its_truth(node, browser, files):
         send_file(page, node, files["plain"])
         expect(page.get_by_role("status")).to_contain_text("NOT_SIGNED")
         send_file(page, node, Path(__file__))
-        expect(page.locator("h1")).to_have_text("未能核验")
-        expect(page.locator("main")).to_contain_text("NOT_VERIFIABLE")
+        expect(page.get_by_role("alert")).to_contain_text("无法据此判断")
 
 
 def test_what_is_no_page_of_ours_changes_nothing(node, files):
@@ -433,9 +432,9 @@ def test_what_is_no_page_of_ours_changes_nothing(node, files):
         assert client.post("/verify", files=sent, headers={"Origin": node.url}).status_code == 200
         assert client.get("/nowhere").status_code == 404
         refused = client.post("/verify", files={"document": ("x.ofd", b"")})
-        assert refused.status_code == 400
-        assert "FILE_REQUIRED" in refused.text
-        assert client.post("/verify", data={"document": "text"}).status_code == 400
+        assert refused.status_code == 422
+        assert "请先选择文件" in refused.text
+        assert client.post("/verify", data={"document": "text"}).status_code == 422
         code = {"code": "0" * 26}
         for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://elsewhere.example"}):
             assert client.post("/verify/code", data=code, headers=headers).status_code == 403

@@ -222,6 +222,34 @@ async def test_what_was_typed_into_a_form_that_came_too_late_is_given_back(app, 
     assert f'action="{FORM}"' in answer.text
 
 
+@pytest.mark.parametrize("there", [True, False])
+async def test_of_a_form_with_files_the_words_are_given_back_and_which_files_to_choose(app, there):
+    cookie = await signed_in(app, ROLES)
+    typed = {"title": "核<对>", "text": "问题", "token": "x" * 43}
+    sent = {"files": ("a\\b/附件.txt", b"inhalt", "text/plain")}
+    async with asking(app, cookie if there else "gone") as asked:
+        answer = await asked.post("/data/inquiries/new", data=typed, files=sent, headers=OURS)
+    assert answer.status_code == 403
+    assert "核&lt;对&gt;" in answer.text
+    assert "请重新选择文件：附件.txt" in answer.text
+    assert 'enctype="multipart/form-data"' in answer.text
+    assert 'name="files" type="file" multiple' in answer.text
+    assert "inhalt" not in answer.text
+
+
+async def test_a_file_that_is_too_large_loses_no_words(app, monkeypatch):
+    monkeypatch.setattr("portal.officer.inquiring.GREATEST_FILE", 1)
+    cookie = await signed_in(app, ROLES)
+    person = await app.state.sessions.find(cookie)
+    typed = {"title": "核对", "text": "问题", "token": person.form_token}
+    async with asking(app, cookie) as asked:
+        sent = {"files": ("large.txt", b"12", "text/plain")}
+        answer = await asked.post("/data/inquiries/new", data=typed, files=sent, headers=OURS)
+    assert (answer.status_code, "核对" in answer.text) == (422, True)
+    assert "请重新选择文件：large.txt" in answer.text
+    assert person.form_token in answer.text
+
+
 @pytest.mark.parametrize(
     ("path", "more", "headers"),
     [
