@@ -229,7 +229,7 @@ def _said(error: DomainError | None, language: str, files: Sequence[str]) -> Mar
         more = sayer(language)(" and others", "等") if len(files) > len(some) else ""
         text += sayer(language)(
             f" Choose again: {', '.join(some)}{more}.",
-            f" 请重新选择文件：{'、'.join(some)}{more}。",
+            f"请重新选择文件：{'、'.join(some)}{more}。",
         )
     return Markup('<p class="notice bad" role="alert" id="said">{}</p>').format(text)
 

@@ -6,7 +6,10 @@ for (const form of document.querySelectorAll("form[data-drop]")) {
   const chosen = form.querySelector("[data-chosen]");
   const purpose = form.querySelector("[data-purpose]");
   const name = () => {
-    chosen.textContent = input.files.length ? input.files[0].name : "";
+    const large = input.files.length && form.dataset.most && input.files[0].size > form.dataset.most;
+    // Said before it is sent in vain.
+    input.setCustomValidity(large ? form.dataset.large : "");
+    chosen.textContent = large ? form.dataset.large : input.files.length ? input.files[0].name : "";
     // Of a receipt nobody's look is recorded.
     if (purpose && input.files.length) purpose.required = !/\.(json|esl|zip)$/i.test(input.files[0].name);
   };

@@ -16,8 +16,8 @@ _OLD: Final = ("Genuine, not known to be in force", "码真实，状态未确认
 #: By reason: colour, heading, sentence; English and Chinese.
 _REASONS: Final[Mapping[str, tuple[str, tuple[str, str], tuple[str, str]]]] = {
     "PASSED": ("green", ("Genuine and in force", "真实有效"),
-               ("The code is genuine, and the license was in force by the status list.",
-                "该码真实，证照在状态列表的时间有效。")),
+               ("The code is genuine, and the license was in force at {at}.",
+                "该码真实，证照在 {at} 有效。")),
     "QR_UNREADABLE": ("amber", ("Not a presented license", "这不是亮证码"),
                       ("This is no code of a license, or not all of it.",
                        "这不是证照亮证码，或内容不完整。")),
@@ -139,6 +139,14 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "not_compared_no_list": (
         "This page has no list that tells.", "本页没有可判断的状态列表。",
     ),
+    "open_inclusion": (
+        "The log has promised to hold it; the proof that it does is not in this file yet. Verified "
+        "online it is looked up.",
+        "文件中只有日志的承诺，尚无收录证明；联网核验时可查到。",
+    ),
+    "part_request": ("what was asked", "请求内容"),
+    "part_answer": ("what was answered", "答复内容"),
+    "part_changes": ("what was changed", "变更内容"),
     "nothing_to_compare": (
         "The file holds nothing to compare it with.", "文件中没有可比对的材料。",
     ),

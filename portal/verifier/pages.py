@@ -27,7 +27,7 @@ from starlette.routing import Route
 
 from portal.answers import COOKIE
 from portal.node import PART, NodeLink
-from portal.pages import InLanguage, known, language_of, page, picture, to_save
+from portal.pages import SCOPE_FILES, InLanguage, known, language_of, page, picture, to_save
 from portal.sessions.keeping import Person, check_form_token, person_of
 from portal.sessions.kept import note_files
 from portal.verifier.asking import GREATEST_LICENSE, Asking, is_offline
@@ -66,6 +66,8 @@ _FIELDS: Final = {
 _CODE: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z \t-]{20,48}")
 #: How every identifier of GB/T 36904 begins.
 _IDENTIFIER: Final = "1.2.156.3005.2"
+#: Why a file is none that can be judged.
+_NONE_OF_OURS: Final = frozenset({"NOT_VERIFIABLE", "PHOTO_NOT_VERIFIED"})
 #: Says an answer in a language.
 Answering = Callable[[str], Answer]
 _PHOTOS: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF")
@@ -126,6 +128,8 @@ async def judge_file(request: Request) -> Response:
         try:
             return await _judge_file(request, room, form, room.visitors.word(address))
         except (InvalidArgument, Unauthenticated) as error:
+            if error.reason in _NONE_OF_OURS:
+                request.scope.pop(SCOPE_FILES)  # nothing comes of choosing it again
             purpose = _text(form, "purpose", LONGEST_PURPOSE)
             wrong = "file-purpose" if error.reason in _FIELDS else _FIELD
             return page(

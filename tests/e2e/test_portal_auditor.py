@@ -204,7 +204,7 @@ def test_nobodys_number_is_searched_for_or_stands_in_an_address(town, page):
     page.fill("[name=text]", next(iter(people(1))).citizen_number)
     page.get_by_role("button", name="检索").click()
     expect(page.get_by_role("alert")).to_contain_text("公民身份号码")
-    assert page.url == f"{town.site.url}/audit/log"
+    assert page.url.startswith(f"{town.site.url}/answers/")
     assert page.locator("[name=text]").input_value() == ""
 
 

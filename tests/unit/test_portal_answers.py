@@ -85,7 +85,7 @@ async def test_a_refused_form_is_had_in_the_other_language_with_what_was_typed(
         assert asked.cookies[COOKIE]
         english = await asked.get(address)
         assert (english.status_code, english.headers["Content-Language"]) == (422, "en")
-        assert "this is no code of a license" in english.text
+        assert "This is no code of a license" in english.text
         assert 'value="租房"' in english.text
         assert 'href="?lang=zh"' in english.text
         # The menu says where one is, as on the page of the form.

@@ -12,7 +12,8 @@
     if (document.documentElement.lang === "en" && !made.children.length && /[\u3400-\u9fff]/.test(made.textContent)) made.lang = "zh-CN";
     return made;
   };
-  const time = (seconds) => new Date(seconds * 1000).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short", timeZone: "Asia/Shanghai" });
+  // As on the node's pages: in China's time, to the second.
+  const time = (seconds) => new Date(seconds * 1000).toLocaleString("sv-SE", { timeZone: "Asia/Shanghai" });
   const answer = document.getElementById("answer");
   const now = () => Date.now() / 1000;
 
@@ -111,8 +112,8 @@
     }
     const checks = found.checks.map(([name, light, detail]) => {
       const [base, of] = name.split(/:(.*)/);
-      const title = told(`record_${base}`).replace(/^record_/, "");
-      return [of ? `${title} (${of})` : title, light, light === "amber" ? told("nothing_to_compare") : detail && `${told("differs")} (${detail})`];
+      const title = told(`record_${base}`).replace(/^record_/, ""), part = of && (words[`part_${of}`] ?? of);
+      return [of ? `${title} (${part})` : title, light, light === "amber" ? words[`open_${base}`] ?? told("nothing_to_compare") : detail && `${told("differs")} (${detail})`];
     });
     const rows = found.leaves.filter(Boolean).slice(0, 20).map(recorded);
     const [word, summary] = [told(`record_word_${found.light}`), told(`record_told_${found.light}`)];
