@@ -78,7 +78,8 @@
         const wanted = { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 1280 } };
         stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
       } catch (error) {
-        told.textContent = error.name === "NotFoundError" ? area.dataset.none : area.dataset.denied;
+        const { none, busy, denied } = area.dataset;
+        told.textContent = { NotFoundError: none, OverconstrainedError: none, NotReadableError: busy }[error.name] ?? denied;
         return;
       }
       video.srcObject = stream;

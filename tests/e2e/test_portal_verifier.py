@@ -221,16 +221,23 @@ def test_a_camera_and_a_picture_are_read(node, browser, shown):
         page.goto(f"{node.url}/verify")
         page.locator("#scan-picture").set_input_files(shown.folder / "offline.png")
         expect(page.get_by_role("heading", level=1)).to_have_text("查无此码")
-    denied = browser.new_context(ignore_https_errors=True)
-    denied.add_init_script(
-        "navigator.mediaDevices.getUserMedia = () =>"
-        " Promise.reject(new DOMException('no', 'NotAllowedError'));"
-    )
-    with denied as people:
+    # Who is refused the camera reads why, and what else there is.
+    with window(browser, "phone") as people:
         page = people.new_page()
         page.goto(f"{node.url}/verify")
-        page.locator("[data-scan-start]").click()
-        expect(page.locator("[data-scan-told]")).to_contain_text("无法使用摄像头")
+        for error, words in (
+            ("NotAllowedError", "无法使用摄像头"),
+            ("NotFoundError", "没有找到摄像头"),
+            ("NotReadableError", "被其他程序占用"),
+        ):
+            page.evaluate(
+                "name => { navigator.mediaDevices.getUserMedia = () =>"
+                " Promise.reject(new DOMException('no', name)); }",
+                error,
+            )
+            page.locator("[data-scan-start]").click()
+            expect(page.locator("[data-scan-told]")).to_contain_text(words)
+            expect(page.locator("[data-scan-told]")).to_contain_text("选择图片")
 
 
 def test_a_file_shows_its_picture_and_what_the_license_is_worth_now(node, browser, shown, files):
