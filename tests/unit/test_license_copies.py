@@ -19,7 +19,7 @@ from licenses.copies.model import (
 from licenses.model import LicenseFormat, LicenseState
 from licenses.presentations.model import Then
 from licenses.verifying.files import without_binding
-from licenses.verifying.model import conclude, copy_refusal, receiver_step
+from licenses.verifying.model import Subject, conclude, copy_refusal, receiver_step
 from runtime.errors import InvalidArgument
 from tests.builders.licenses import BUREAU, NOW, a_license
 
@@ -117,7 +117,7 @@ def test_of_a_time_it_is_said_what_was_then_and_what_is_now() -> None:
         (revoked, "now: the license is revoked since 2026-11-21 12:00:00 (China time)"),
         (a_license(), "now: it is in force"),
     ):
-        told = conclude([("license_state", None)], license_, then=then)
+        told = conclude(Subject.FILE, [("license_state", None)], license_, then=then)
         was = "the license was in force at 2026-11-21 11:59:00 (China time)"
         assert told.summary == f"{was}; {now}"
         assert told.summary_zh.startswith("证照在 2026-11-21 11:59:00 处于有效状态；现在：")
