@@ -173,7 +173,7 @@ def test_every_page_is_fit_for_everybody(
             answer = page.goto(f"{office.site.url}{joined}")
             assert answer is not None
             assert answer.status == 200, path
-            assert not misfit(page, size, language), path
+            assert not misfit(page), path
             text = page.locator("main").inner_text()
             assert "departments/" not in text, path
             keep_picture(page, f"office-{name}-{size}-{language}")
@@ -340,7 +340,7 @@ def fits(office: Office, page: Page, path: str, name: str) -> None:
         for size, (width, height) in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
             page.goto(f"{office.site.url}{path}?lang={language}")
-            assert not misfit(page, size, language), (path, size, language)
+            assert not misfit(page), (path, size, language)
             keep_picture(page, f"office-{name}-{size}-{language}")
     page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(f"{office.site.url}{path}?lang=zh")

@@ -98,7 +98,7 @@ def test_the_page_to_sign_in_is_fit_for_everybody(
         keep_picture(page, f"sign-in-{size}-{language}")
         for path in ("/", "/enrol", "/no-such-page"):
             page.goto(f"{town.site.url}{path}?lang={language}")
-            assert not misfit(page, size, language), path
+            assert not misfit(page), path
         page.goto(f"{town.site.url}/?lang={language}")
         keep_picture(page, f"start-{size}-{language}")
 
@@ -179,7 +179,7 @@ def test_every_page_of_the_office_is_fit_for_everybody(
             answer = page.goto(f"{town.site.url}{path}?lang={language}")
             assert answer is not None
             assert answer.status == 200, path
-            assert not misfit(page, size, language), path
+            assert not misfit(page), path
             keep_picture(page, f"office-{name}-{size}-{language}")
 
 
@@ -338,11 +338,11 @@ def confirmed_reset(town: Town, browser: Browser, act: str, whose: str) -> str:
         page.get_by_role("link", name="查看待确认操作").click()
         page.goto(act)
         expect(page.locator("main")).to_contain_text(whose)
-        assert not misfit(page, "phone", "zh")
+        assert not misfit(page)
         keep_picture(page, "counter-act-phone-zh")
         page.get_by_role("button", name="确认执行").press("Enter")
         link = page.locator("code.secret").inner_text()
-        assert not misfit(page, "phone", "zh")
+        assert not misfit(page)
         keep_picture(page, "counter-link-phone-zh")
         page.goto(act)
         expect(page.locator(".badge")).to_contain_text("已确认执行")

@@ -129,7 +129,7 @@ def judged(page: Page, name: str, language: str) -> None:
     """A page is looked at on a desk and on a phone."""
     for size, (width, height) in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
-        assert not misfit(page, size, language)
+        assert not misfit(page)
         keep_picture(page, f"{name}-{size}-{language}")
 
 
