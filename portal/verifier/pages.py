@@ -45,7 +45,7 @@ from portal.verifier.model import Answer, Light, answer_of
 from portal.verifier.offline import OfflinePages
 from portal.verifier.pictures import GREATEST_DRAWN, Drawing, Shown
 from portal.verifier.recorded import answer_to_record
-from runtime.errors import InvalidArgument, Unauthenticated
+from runtime.errors import DomainError, InvalidArgument, Unauthenticated
 from runtime.identity import Role
 from seal.v1 import seal_pb2
 
@@ -107,7 +107,7 @@ async def judge_code(request: Request) -> Response:
         typed = "" if is_offline(code) else code
         return page(
             request, "verifier/ask.html", error=error, code=typed, purpose=purpose, file_purpose="",
-            wrong=_FIELDS.get(error.reason, "code"),
+            wrong=_FIELDS.get(error.reason, "code"), status=_status(error),
         )  # fmt: skip
     if found.verdict.sub_indication in _IN_VAIN:
         room.visitors.in_vain(address)
@@ -134,7 +134,7 @@ async def judge_file(request: Request) -> Response:
             wrong = "file-purpose" if error.reason in _FIELDS else _FIELD
             return page(
                 request, "verifier/ask.html", error=error, code="", purpose="",
-                file_purpose=purpose, wrong=wrong,
+                file_purpose=purpose, wrong=wrong, status=_status(error),
             )  # fmt: skip
 
 
@@ -183,6 +183,10 @@ def _asker(request: Request, token: object) -> Person | None:
         return None
     check_form_token(person, token)
     return person
+
+
+def _status(error: DomainError) -> int:
+    return 403 if isinstance(error, Unauthenticated) else 0  # of a form of an earlier session
 
 
 def _check_purpose(person: Person | None, purpose: str) -> None:
