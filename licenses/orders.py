@@ -23,6 +23,8 @@ from licenses.texts import (
     has_letter,
     markup_in,
     means_nothing,
+    odd_dot,
+    odd_space,
     text_problem,
 )
 from licenses.types.agreement import disagreement
@@ -113,9 +115,6 @@ def _hash(picture: bytes) -> str:
     return f"sha256:{hashlib.sha256(picture).hexdigest()}"
 
 
-_DOTS_ASTRAY = "the dot of a name stands once, between two of its parts"
-
-
 def _refusal(wrong: list[FieldViolation], known: list[str]) -> InvalidArgument:
     # What is wrong with each stands in the violations, and not here once more.
     shown = wrong[:SHOWN_VIOLATIONS]
@@ -159,17 +158,7 @@ def _holder_problems(order: Order) -> list[FieldViolation]:
     wrong: list[FieldViolation] = []
     for number, one in enumerate(holders):
         place = "" if rule.most == 1 else f"holders[{number}]."
-        problem = text_problem(one.name, NAME_LIMIT, required=True)
-        if not problem and BETWEEN in one.name:
-            problem = f"a name holds no {BETWEEN}: name several holders one by one"
-        elif not problem and not has_letter(one.name):
-            problem = "a name has at least one letter or ideograph"
-        elif not problem and means_nothing(one.name):
-            problem = "says that there is no name"
-        elif not problem and one.code_type is HolderCodeType.CITIZEN_NUMBER and markup_in(one.name):
-            problem = "a person's name has none of < > = @ & + ? # /"
-        elif not problem and one.code_type is HolderCodeType.CITIZEN_NUMBER:
-            problem = _DOTS_ASTRAY if dots_astray(one.name) else ""
+        problem = _name_problem(one)
         if problem:
             wrong.append(FieldViolation(f"{place}{'name' if place else 'holder_name'}", problem))
         problem = holder_code_problem(one.code_type, one.code) or "" if one.code else "required"
@@ -178,6 +167,29 @@ def _holder_problems(order: Order) -> list[FieldViolation]:
     if len({one.code for one in holders}) != len(holders):
         wrong.append(FieldViolation("holders", "one holder stands there twice"))
     return wrong
+
+
+def _name_problem(one: Holder) -> str:
+    problem = text_problem(one.name, NAME_LIMIT, required=True)
+    if problem:
+        return problem
+    if BETWEEN in one.name:
+        return f"a name holds no {BETWEEN}: name several holders one by one"
+    if not has_letter(one.name):
+        return "a name has at least one letter or ideograph"
+    if means_nothing(one.name):
+        return "says that there is no name"
+    if one.code_type is not HolderCodeType.CITIZEN_NUMBER:
+        return ""
+    if markup_in(one.name):
+        return "a person's name has none of < > = @ & + ? # /"
+    if dots_astray(one.name):
+        return "the dot of a name stands once, between two of its parts"
+    if dot := odd_dot(one.name):
+        return f"the dot of a person's name is · (U+00B7), and not U+{ord(dot):04X}"
+    if space := odd_space(one.name):
+        return f"has a space that is in no person's name (U+{ord(space):04X})"
+    return ""
 
 
 def _pictures(order: Order, wrong: list[FieldViolation]) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 1. A text is kept exactly as it was given: any character of GB 18030-2022, also beyond the BMP. What
    shows nothing, or changes what is read, is refused (controls, marks of direction, spaces without
-   width); joiners and selectors stay, since they shape the letters beside them.
+   width, fillers); joiners and selectors stay, since they shape the letters beside them.
+   So a person's name is refused, and not mended, whose dot or space is not that of the registers.
 2. A name is found and ordered by its key: NFC, with whatever stands for the dot within a name (a
    bullet, a full stop) read as U+00B7. Keys are for finding only, and are shown nowhere. Their
    order is that of code points: within a block of ideographs by radical and strokes, not by sound.
@@ -21,7 +22,7 @@ from runtime.errors import FieldViolation, InvalidArgument
 TEXT_LIMIT = 200  # GB/T 36906: the reason for use
 NAME_LIMIT = 100
 _HIDDEN = re.compile(
-    "[\\x00-\\x1f\\x7f-\\x9f\\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "[\\x00-\\x1f\\x7f-\\x9f\\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 #: Characters of a name that is looked for in other texts: one alone says nothing.
@@ -37,6 +38,10 @@ _DOTS = str.maketrans(dict.fromkeys(
     "\u2022\u2027\u30fb\uff65\uff0e\u2219\u22c5\u2024\u0387\u2e31\u2e33\u3002\u25cf\u26ab\ua78f.",
     "\u00b7",
 ))  # fmt: skip
+#: Dots that are typed less often: found by no key, and no more in a name than those.
+_OTHER_DOTS: Final = frozenset(
+    "\u00b0\u0701\u119e\u1427\u16eb\u2218\u22a1\u25cb\u25e6\u2981\u2e30\u318d\ufe12\ufe52\uff61\U00010101"
+)
 
 
 def text_problem(value: str, limit: int, *, required: bool) -> str:
@@ -74,6 +79,38 @@ def dots_astray(value: str) -> bool:
     """Whether the dot within a name stands twice, or at an end; a full stop may end a name."""
     key = search_key(value)
     return "··" in key or key.startswith("·") or (key.endswith("·") and not value.endswith("."))
+
+
+def odd_dot(value: str) -> str:
+    """The dot within a person's name that is not U+00B7, which registers have; "" if none.
+
+    A full stop is one between letters without case (`买买提.艾山`), and none of `J. R. Smith`.
+    """
+    for before, one, after in zip(" " + value, value, value[1:] + " ", strict=False):
+        if one == ".":
+            if unicodedata.category(before) == unicodedata.category(after) == "Lo":
+                return one
+        elif ord(one) in _DOTS or one in _OTHER_DOTS:
+            return one
+    return ""
+
+
+def odd_space(value: str) -> str:
+    """The space within a person's name that no register has; "" if none.
+
+    It is any but U+0020 (and U+202F, which joins a Mongolian word's ending), one beside another,
+    and one between ideographs, by which two characters are made as wide as three (`张　三`).
+    """
+    for before, one, after in zip(" " + value, value, value[1:] + " ", strict=False):
+        if unicodedata.category(one) != "Zs" or one == "\u202f":
+            continue
+        if one != " " or after == " " or (_is_ideograph(before) and _is_ideograph(after)):
+            return one
+    return ""
+
+
+def _is_ideograph(one: str) -> bool:
+    return one == "\u3007" or unicodedata.name(one, "").startswith("CJK ")
 
 
 def search_key(name: str) -> str:

@@ -215,7 +215,7 @@ async def test_a_license_of_several_holders_is_found_by_each(node: LicenseNode) 
     made = (await put(node, FLATS, template, "")).license_type
     assert (made.least_holders, made.most_holders) == (2, 3)
     holders = [
-        pb.Holder(name="阿卜杜拉•示例", code=citizen_number(31)),
+        pb.Holder(name="阿卜杜拉·示例", code=citizen_number(31)),
         pb.Holder(name="\uf900 示例公司", code=COMPANY),
     ]
     values: dict[str, Any] = {
@@ -226,7 +226,7 @@ async def test_a_license_of_several_holders_is_found_by_each(node: LicenseNode) 
         "fields": {"KZ_LX": "1", "KZ_JZRQ": "2040-06-01", "KZ_MJ": "89.50"},
     }
     license_ = await issue(node, **values)
-    assert license_.metadata["CZZT"] == "阿卜杜拉•示例、\uf900 示例公司"
+    assert license_.metadata["CZZT"] == "阿卜杜拉·示例、\uf900 示例公司"
     assert license_.metadata["CZZTDMLXDM"] == "111、001"
     assert license_.valid_to == "2040-06-01"
     page = read_ofd(await document(node, license_, "OFD")).pages[0]

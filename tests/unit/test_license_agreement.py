@@ -120,6 +120,30 @@ def test_what_stands_for_a_lost_value_is_no_persons_name(name: str) -> None:
     assert chinese_words(problem) != problem
 
 
-@pytest.mark.parametrize("name", ["买买提·艾山", "阿依古丽•买买提•示例", "John Smith Jr.", "空山"])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        *((f"买买提{dot}艾山", f"U+{ord(dot):04X}") for dot in "•\u30fb．‧.∙\u318d"),
+        ("张\u3000三", "U+3000"),
+        ("张 三", "U+0020"),
+        ("买买提·\xa0艾山", "U+00A0"),
+        ("John  Smith", "U+0020"),
+        ("张\u3164三", "U+3164"),
+    ],
+)
+def test_a_dot_or_space_that_registers_do_not_have_is_told_by_its_code_point(
+    name: str, told: str
+) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        validated(an_order(holder_name=name))
+    assert [one.field for one in refused.value.violations] == ["holder_name"]
+    problem = refused.value.violations[0].description
+    assert told in problem
+    assert told in chinese_words(problem) != problem
+
+
+@pytest.mark.parametrize(
+    "name", ["买买提·艾山", "阿依古丽·买买提·示例", "J. R. Smith Jr.", "空山", "Anna 安娜 Smith"]
+)
 def test_dots_between_and_a_stop_at_the_end_are_in_names(name: str) -> None:
     assert validated(an_order(holder_name=name)).holders[0].name == name

@@ -35,7 +35,7 @@ CHARACTERS = st.one_of(*(st.integers(a, b).map(chr) for a, b in BLOCKS)).filter(
     lambda one: unicodedata.category(one) != "Cn"
 )
 NAMES = st.tuples(
-    st.text(CHARACTERS, min_size=1, max_size=6), st.sampled_from(["", "·", "•", "\u30fb"]),
+    st.text(CHARACTERS, min_size=1, max_size=6), st.sampled_from(["", "·"]),
     st.text(CHARACTERS, min_size=1, max_size=6),
 ).map("".join)  # fmt: skip
 
