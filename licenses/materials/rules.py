@@ -48,8 +48,8 @@ def decide(
             RuleOutcome(
                 field="",
                 holds=False,
-                reason=f"{len(missing)} required materials are not collected yet",
-                reason_zh=f"尚有 {len(missing)} 份必要材料未收集",
+                reason=f"every required material is there (missing: {'、'.join(missing)})",
+                reason_zh=f"必要材料已齐全（尚缺：{'、'.join(missing)}）",
             )
         )
     approved = all(one.holds for one in outcomes)

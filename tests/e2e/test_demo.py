@@ -99,6 +99,24 @@ def test_a_license_is_issued_presented_and_revoked(played):
     assert facts["library_after"]["items"]["state"] == "REVOKED"
 
 
+def test_an_item_is_handled_at_once_with_a_yes_a_no_and_what_is_not_known(played):
+    _, facts, _ = played
+    told = facts["at_once"]
+    assert list(told["items"].values()) == ["城乡居民养老保险参保登记"]
+    found = {
+        key: (one["decision"], [outcome["finding"] for outcome in one["outcomes"]])
+        for key, one in told["cases"].items()
+    }
+    assert found == {
+        "resident": ("APPROVED", ["HOLDS", "HOLDS"]),
+        "child": ("REFERRED", ["FAILS", "HOLDS"]),
+        "without_consent": ("REFERRED", ["NOT_KNOWN", "NOT_KNOWN", "FAILS"]),
+    }
+    lacking = told["cases"]["without_consent"]["outcomes"]
+    assert all(one["missing"] and one["missing_zh"] for one in lacking[:2])
+    assert "居民身份证复印件、户口簿复印件" in lacking[2]["reason_zh"]
+
+
 def test_the_audit_passes_and_finds_the_forgery(played):
     _, facts, _ = played
     assert {k: v["indication"] for k, v in facts["audit"].items()} == {

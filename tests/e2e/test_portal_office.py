@@ -32,7 +32,7 @@ from tests.builders.portal import (
     window,
 )
 from tongban.demonstration import sharing
-from tongban.demonstration.office import POLICE, furnish
+from tongban.demonstration.office import POLICE, furnish, put_materials
 from tongban.demonstration.persons import Enrolled, enrol_one
 
 SEAL = "departments/human-resources/seals/second"
@@ -69,6 +69,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
         sharing.publish_libraries(scene, 60, lambda _: None)
         granted = str(sharing.grant_access(scene)["grant"])
         sharing.query_and_verify(scene, granted)
+        put_materials(scene)
         furnish(scene)
         asked = [
             sharing.ask(scene["employment"], sharing.POPULATION, items, purpose).name

@@ -112,6 +112,9 @@ def test_nobody_is_approved_on_their_own_word_or_with_something_missing() -> Non
     assert decide(rule, [], [], TODAY)[0] is Decision.REFERRED
     decision, outcomes = decide(rule, [fact("yes")], ["照片"], TODAY)
     assert (decision, [one.holds for one in outcomes]) == (Decision.REFERRED, [True, False])
+    # What does not hold is said as what should, with what is missing.
+    assert outcomes[-1].reason == "every required material is there (missing: 照片)"
+    assert outcomes[-1].reason_zh == "必要材料已齐全（尚缺：照片）"
     assert decide([], [fact("yes")], [], TODAY) == (Decision.NONE, ())
 
 

@@ -48,7 +48,7 @@ def demo(
     ] = "127.0.0.1:8443",
     as_json: Json = False,
 ) -> None:
-    """Play the journey: sync, publish, grant, query, subscribe, issue, present, audit.
+    """Play the journey: sync, publish, grant, query, issue, present, decide at once, audit.
 
     With --keep the node stays until Ctrl-C, and its web pages with people to sign in as.
 
@@ -89,7 +89,7 @@ def play(data: Path, number: int, *, quiet: bool = False, portal: str = "") -> d
 
 
 def _play_acts(scene: Stage, number: int, facts: dict[str, Any], tell: _Teller) -> None:
-    from tongban.demonstration import auditing, licensing, sharing
+    from tongban.demonstration import auditing, deciding, licensing, sharing
 
     def act(key: str, title: str, play_it: Callable[[], Any]) -> Any:
         with err.status(title):
@@ -117,7 +117,8 @@ def _play_acts(scene: Stage, number: int, facts: dict[str, Any], tell: _Teller) 
         lambda: licensing.present_and_verify(scene, issued["license"]))  # fmt: skip
     act("library_after", say("   In the license library", "   电子证照库"),
         lambda: licensing.look_up(scene, library, identifier))  # fmt: skip
-    act("audit", say("8. Audit", "8. 审计"), lambda: auditing.audit(scene, earlier))
+    act("at_once", say("8. Decide at once", "8. 秒批"), lambda: deciding.decide(scene))
+    act("audit", say("9. Audit", "9. 审计"), lambda: auditing.audit(scene, earlier))
 
 
 def _stay(scene: Stage, portal: str, facts: dict[str, Any], *, quiet: bool) -> None:
@@ -315,6 +316,24 @@ class _Teller:
                     sorted(said["fields"].items()),
                 )
 
+    def _at_once(self, facts: dict[str, Any]) -> None:
+        from tongban.commands.materials_shown import DECISIONS_ZH, finding_word
+
+        out.print(say("Handled at once: ", "可秒批事项：") + "、".join(facts["items"].values()))
+        for key, case in facts["cases"].items():
+            decision = say(case["decision"], DECISIONS_ZH[case["decision"]])
+            print_table(
+                say(f"{_case(key)}: {decision}", f"{_case(key)}：{decision}"),
+                (say("condition", "条件"), say("holds", "成立")),
+                [
+                    (
+                        say(one["reason"], one["reason_zh"]),
+                        finding_word(one["finding"], one["missing"], one["missing_zh"]),
+                    )
+                    for one in case["outcomes"]
+                ],
+            )
+
     def _audit(self, facts: dict[str, Any]) -> None:
         from tongban.demonstration.stage import system
 
@@ -346,6 +365,9 @@ _CASES_ZH = {
     "expired_grant": "授权已过期",
     "another_department": "其他部门的授权",
     "unknown_caller": "不明身份的调用方",
+    "resident": "本县成年居民",
+    "child": "十岁儿童",
+    "without_consent": "未同意查询的申请人",
     "seal": "电子印章",
     "forged": "被改动的文件",
     "receipt": "回执",

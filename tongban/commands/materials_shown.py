@@ -54,6 +54,13 @@ def _why(one: pb.PlannedMaterial) -> str:
     )
 
 
+def finding_word(finding: str, missing: str, missing_zh: str) -> str:
+    """Whether a condition holds, or which fact is missing to say so."""
+    if finding == "NOT_KNOWN":
+        return say(f"not known ({missing})", f"未知（{missing_zh}）")
+    return say("yes", "是") if finding == "HOLDS" else say("no", "否")
+
+
 def print_collections(found: Sequence[pb.Collection], as_json: bool) -> None:
     """Collections without their forms."""
     if as_json:
@@ -62,12 +69,13 @@ def print_collections(found: Sequence[pb.Collection], as_json: bool) -> None:
     print_table(
         say("Collections", "材料收集"),
         (say("name", "名称"), say("service item", "事项"), say("state", "状态"),
-         say("since", "同意时间"), say("still to bring", "仍需提交")),
+         say("decision", "决定"), say("since", "同意时间"), say("still to bring", "仍需提交")),
         [
             (
                 one.name,
                 one.service_item,
                 pb.CollectionState.Name(one.state).removeprefix("COLLECTION_STATE_"),
+                decision_word(one.decision),
                 when(one.create_time),
                 "、".join(one.asked),
             )
@@ -119,17 +127,17 @@ def print_collection(one: pb.Collection, as_json: bool) -> None:
             say("Why", "理由"),
             (say("condition", "条件"), say("holds", "成立")),
             [
-                (say(outcome.reason, outcome.reason_zh), _found(outcome))
+                (
+                    say(outcome.reason, outcome.reason_zh),
+                    finding_word(
+                        pb.RuleFinding.Name(outcome.finding).removeprefix("RULE_FINDING_"),
+                        outcome.missing,
+                        outcome.missing_zh,
+                    ),
+                )
                 for outcome in one.outcomes
             ],
         )  # fmt: skip
-
-
-def _found(one: pb.RuleOutcome) -> str:
-    """Whether a condition holds, or which fact is missing to say so."""
-    if one.finding == pb.RULE_FINDING_NOT_KNOWN:
-        return say(f"not known ({one.missing})", f"未知（{one.missing_zh}）")
-    return say("yes", "是") if one.holds else say("no", "否")
 
 
 def sources_of(one: pb.FormField) -> str:

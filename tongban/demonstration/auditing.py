@@ -1,4 +1,4 @@
-"""Act 8: an auditor checks seal, receipt and log without trusting the node."""
+"""Act 9: an auditor checks seal, receipt and log without trusting the node."""
 
 from __future__ import annotations
 

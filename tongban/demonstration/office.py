@@ -22,8 +22,7 @@ BASIS = "示范县政务数据共享责任清单（示例）"
 
 
 def furnish(stage: Stage) -> None:
-    """Put all of it."""
-    put_materials(stage)
+    """Put all but the materials, which the story has put already."""
     promise(stage)
     publish_towns(stage)
     # Where a node stays, a timer does it each day; offline pages tell states by these lists.

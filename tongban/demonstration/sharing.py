@@ -174,8 +174,10 @@ def ask(
     items: list[str],
     purpose: str,
     parent: str = "departments/human-resources",
+    *,
+    service_item: str = "",
 ) -> grants_pb2.AccessRequest:
-    """Ask for all operations on some items."""
+    """Ask for all operations on some items; with a service item, for that one alone."""
     return client.grants.CreateAccessRequest(
         grants_pb2.CreateAccessRequestRequest(
             parent=parent,
@@ -189,6 +191,7 @@ def ask(
                 ],
                 purpose=purpose,
                 legal_basis="《就业服务与就业管理规定》",
+                service_item=service_item,
             ),
             request_id=new_request_id(),
         ),
