@@ -67,6 +67,13 @@ ENDED_SINCE = NotCompared(
 )
 
 
+NOTHING_TELLS_ENDS = NotCompared(
+    detail="not compared: whether its holder has ended it since it was made; a status list tells, "
+    "or verifying online",
+    detail_zh="未核对：出示后持证人是否已提前结束（须有状态列表或联网核验）",
+)
+
+
 def changed_since(made_at: datetime, listed_at: datetime) -> NotCompared:
     """Of a code that was made after the status list: whether its license is in force still."""
     made, listed = (f"{one.astimezone(CHINA):%Y-%m-%d %H:%M}" for one in (made_at, listed_at))

@@ -38,6 +38,7 @@ from licenses.checks import (
     MAY_BE_ENDED,
     NO_STATUS_LIST,
     NOT_YET_LISTED,
+    NOTHING_TELLS_ENDS,
     Check,
     NotCompared,
     changed_since,
@@ -297,7 +298,9 @@ def _of_holder(code: OfflineCode, asked: Asked) -> Reason | NotCompared | None:
 def _of_presentation(code: OfflineCode, status: StatusList | None) -> Reason | NotCompared | None:
     if not code.own_place:
         return MAY_BE_ENDED
-    if status is None or _is_newer(code, status):
+    if status is None:
+        return NOTHING_TELLS_ENDS
+    if _is_newer(code, status):
         return ENDED_SINCE
     try:
         ended = status.status(code.status.index) == Status.ENDED

@@ -196,10 +196,12 @@ def conclude(
     endorsement: Endorsement | None = None,
     fields: Mapping[str, str] | None = None,
     shown: Collection[str] = (),
+    copy_now: Reason | None = None,
 ) -> Verified:
     """The answer of checks in their order, up to the first that failed.
 
-    `shown`: the keys of what was shown. `then`: what was asked about, where that is not now.
+    `shown`: the keys of what was shown. `then`: what was asked about, where that is not now;
+    `copy_now`: why an endorsed copy that served then serves no longer.
     """
     checks, reason, left = [], None, []
     for name, found in steps:
@@ -225,6 +227,9 @@ def conclude(
     if reason in THEN_TOLD and then is not None and license_ is not None:
         summary, summary_zh = summary_then(license_, then)
     if reason is None:
+        if copy_now is not None:
+            told, told_zh = _told(copy_now, license_)
+            left.insert(0, NotCompared(detail=f"now: {told}", detail_zh=f"现在：{told_zh}"))
         summary = "; ".join((summary, *(one.detail for one in left)))
         summary_zh = "；".join((summary_zh, *(one.detail_zh for one in left)))
     quiet = reason in TELLS_NOTHING

@@ -205,7 +205,7 @@ class Verifying:
             license_, copy = self._issued(data, said)
         genuine = license_ is not None and self._is_issued(data, said, license_, copy)
         receiver = self._receiver_step(copy, principal) if copy else None
-        then = None
+        then = copy_now = None
         with self._database.unit_of_work() as work:
             steps: Steps = [
                 ("document_seal", Refusal.DOCUMENT_NOT_VERIFIED if problem else None),
@@ -224,13 +224,15 @@ class Verifying:
                 then, judged = state_step(work.session, license_, as_of, now)
                 steps.append(("license_state", judged))
                 if copy is not None:
-                    at, wanted = as_of or now, None if any_purpose else purpose
-                    is_open = held.is_delegation_open(work.session, copy.delegation, at)
-                    ended = copy_refusal(copy, wanted, at, delegation_open=is_open)
-                    steps += [("endorsement", ended), ("receiver", receiver)]
+                    wanted = None if any_purpose else purpose
+                    steps += [
+                        ("endorsement", _of_copy(work, copy, wanted, as_of or now)),
+                        ("receiver", receiver),
+                    ]
+                    copy_now = _of_copy(work, copy, wanted, now)
             found = conclude(
                 Subject.FILE, steps, license_, detail=problem, then=then,
-                endorsement=said.endorsement, shown=said.said,
+                endorsement=said.endorsement, shown=said.said, copy_now=copy_now,
             )  # fmt: skip
             under = copy.delegation if copy else ""
             record = self._record(
@@ -421,3 +423,11 @@ class Verifying:
             )
         work.record(record)
         return record
+
+
+def _of_copy(
+    work: UnitOfWork, copy: EndorsedCopy, purpose: str | None, at: datetime
+) -> Reason | None:
+    """Why an endorsed copy does not serve at a time, with the delegation it was made under."""
+    is_open = held.is_delegation_open(work.session, copy.delegation, at)
+    return copy_refusal(copy, purpose, at, delegation_open=is_open)

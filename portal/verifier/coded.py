@@ -193,6 +193,11 @@ def with_license(
 def _summary(verdict: seal_pb2.Verdict) -> Told:
     """The node's sentence as one that stands by itself."""
     english, chinese = verdict.summary, verdict.summary_zh
+    for one in verdict.checks:
+        if one.name == "holder" and one.indication == seal_pb2.INDICATION_INDETERMINATE:
+            # The advice says it.
+            english = english.replace(f"; {one.detail}", "")
+            chinese = chinese.replace(f"；{one.detail_zh}", "")
     ended = chinese if chinese.endswith(("。", "！", "？")) else f"{chinese}。"
     return Told(en=f"{english[:1].upper()}{english[1:]}.", zh=ended)
 

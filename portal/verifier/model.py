@@ -7,10 +7,12 @@ that it is false, or that what it shows is over for good.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -107,6 +109,9 @@ _WORDS = {
     Light.RED: Told(en="Not genuine", zh="不可信"),
 }
 _ENDED = Told(en="Was valid, is no longer", zh="签章时有效，现已失效")
+#: A file inside a file, as checks name it; and a list of these at the end of a clause.
+_PATH: Final = re.compile(r"(?<![A-Za-z0-9/:.])/[A-Za-z0-9_][^\s,;，；：、]*")
+_PATHS: Final = re.compile(rf"[:：] ?{_PATH.pattern}(?:, {_PATH.pattern})*(?: …)?")
 _LIGHTS: Mapping[int, Light] = {
     seal_pb2.INDICATION_PASSED: Light.GREEN,
     seal_pb2.INDICATION_INDETERMINATE: Light.AMBER,
@@ -123,13 +128,21 @@ def answer_of(verdict: seal_pb2.Verdict) -> Answer:
     return Answer(
         light=light,
         word=word,
-        summary=Told(en=verdict.summary, zh=verdict.summary_zh),
+        summary=without_paths(Told(en=verdict.summary, zh=verdict.summary_zh)),
         now=_now(verdict.now),
         reason=verdict.reason,
         sub_indication=verdict.sub_indication,
         document_format=verdict.document_format,
         checks=checks_seen(verdict.checks),
         signatures=tuple(map(_signature, verdict.signatures)),
+    )
+
+
+def without_paths(told: Told) -> Told:
+    """A sentence without the names of files inside a file, which are for the expert."""
+    return Told(
+        en=_PATH.sub("a part of it", _PATHS.sub("", told.en)),
+        zh=_PATH.sub("其中的文件", _PATHS.sub("", told.zh)),
     )
 
 
@@ -176,7 +189,7 @@ def _common_name(subject: str) -> str:
 
 
 def _now(standing: seal_pb2.Standing) -> Told:
-    return Told(en=standing.summary, zh=standing.summary_zh)
+    return without_paths(Told(en=standing.summary, zh=standing.summary_zh))
 
 
 def light_of(indication: int) -> Light:

@@ -97,6 +97,14 @@ async def test_a_copy_ends_with_its_last_day(node: LicenseNode) -> None:
     assert await told(node, document=copy.document) == "PASSED"
     node.clock.advance(timedelta(days=1))
     assert await told(node, document=copy.document) == "COPY_ENDED"
+    # Of a time before its end it served, and it is said that it does no longer.
+    served = node.clock.now() - timedelta(days=1) + timedelta(seconds=1)
+    for kind, over in (("PASSED", True), ("COPY_FOR_OTHER_PURPOSE", False)):
+        purpose = PURPOSE if over else "另一用途"
+        answer = await verified(node, document=copy.document, as_of=served, purpose=purpose)
+        assert (answer.verdict.sub_indication or "PASSED") == kind
+        assert ("now: this endorsed copy's time is over" in answer.verdict.summary) is over
+        assert ("现在：" in answer.verdict.summary_zh) is over
 
 
 async def test_wrong_copies_are_refused(node: LicenseNode, tmp_path: Path) -> None:

@@ -51,6 +51,13 @@ def test_that_the_holder_may_have_ended_it_is_told_as_not_compared() -> None:
     assert check.detail_zh in found.summary_zh
 
 
+def test_without_any_list_none_is_said_to_be_older() -> None:
+    found = decide(replace(CODE, own_place=True), replace(CACHED, lists={}), ASKED)
+    assert "there is no status list" in found.summary
+    assert "is older" not in found.summary
+    assert "早于" not in found.summary_zh
+
+
 def test_of_a_license_newer_than_the_list_the_list_says_nothing() -> None:
     new = replace(CODE, issued_at=NOW, new_since=NOW - timedelta(minutes=5))
     found = decide(new, CACHED, ASKED)

@@ -12,6 +12,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exchange.v1 import audit_pb2
+from licenses.checks import CARD_NOT_SEEN
 from licenses.pages.showing import show
 from licenses.presentations.model import Refusal
 from licenses.v1 import licenses_pb2, presentations_pb2, verifying_pb2
@@ -87,6 +88,49 @@ def test_a_code_that_is_bound_to_nobody_is_told_though_a_card_was_given() -> Non
     assert unbound != unseen
     assert "bound to nobody" in unbound.en
     assert "未绑定" in unbound.zh
+
+
+@pytest.mark.parametrize(
+    ("said", "said_zh", "told", "told_zh"),
+    [
+        (
+            "signature s001: changed after signing: /Doc_0/a.xml, /b.xml …; missing: /OFD.xml",
+            "签章 s001：签章后被修改：/Doc_0/a.xml, /b.xml …；缺失：/OFD.xml",
+            "signature s001: changed after signing; missing",
+            "签章 s001：签章后被修改；缺失",
+        ),
+        ("/OFD.xml is not UTF-8", "/OFD.xml 不是 UTF-8 编码",
+         "a part of it is not UTF-8", "其中的文件 不是 UTF-8 编码"),
+        ("see https://a.b/c, after GB/T 38540", "见 https://a.b/c，按 GB/T 38540",
+         "see https://a.b/c, after GB/T 38540", "见 https://a.b/c，按 GB/T 38540"),
+    ],
+)  # fmt: skip
+def test_a_laymans_sentence_names_no_file_inside_a_file(
+    said: str, said_zh: str, told: str, told_zh: str
+) -> None:
+    check = seal_pb2.Check(name="references", indication=seal_pb2.INDICATION_FAILED, detail=said)
+    answer = answer_of(
+        seal_pb2.Verdict(
+            indication=seal_pb2.INDICATION_FAILED, summary=said, summary_zh=said_zh, checks=[check]
+        )
+    )
+    assert (answer.summary.en, answer.summary.zh) == (told, told_zh)
+    assert answer.checks[0].detail.en == said
+
+
+def test_whose_card_is_to_be_compared_is_said_once() -> None:
+    found = response()
+    found.verdict.summary += f"; {CARD_NOT_SEEN.detail}"
+    found.verdict.summary_zh += f"；{CARD_NOT_SEEN.detail_zh}"
+    found.verdict.checks.append(
+        seal_pb2.Check(
+            name="holder", indication=seal_pb2.INDICATION_INDETERMINATE,
+            detail=CARD_NOT_SEEN.detail, detail_zh=CARD_NOT_SEEN.detail_zh,
+        )
+    )  # fmt: skip
+    answer = answer_to_code(found, {}, english=False, card_seen=False)
+    assert (answer.summary.en, answer.summary.zh) == ("Said.", "说明。")
+    assert len(answer.advice) == 1
 
 
 def test_a_good_seal_does_not_make_an_ended_license_good() -> None:

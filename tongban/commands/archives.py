@@ -174,8 +174,19 @@ def strays(
         print_table(
             say("Belong to no archive", "不属于任何归档包"),
             (say("object", "对象"), say("begun for", "归档对象"), say("kept until", "留存至")),
-            [(one.object_name, one.subject, one.kept_until) for one in found],
+            [(one.object_name, one.subject, kept_word(one.kept_until)) for one in found],
         )
+
+
+def kept_word(kept_until: str) -> str:
+    """Until when an object is kept, for people: a time, for good, or why that is not told."""
+    words = {
+        "FOR_GOOD": say("for good", "永久"),
+        "OBJECT_NOT_LOCKED": say("not locked", "未锁定"),
+        "OBJECT_NOT_FOUND": say("gone meanwhile", "对象已不在"),
+        "RETENTION_UNREADABLE": say("its lock cannot be read", "锁定信息无法读取"),
+    }
+    return words.get(kept_until, kept_until)
 
 
 @app.command()

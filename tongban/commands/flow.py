@@ -16,6 +16,7 @@ from flows import directory, engine
 from flows.tables import read_table
 from runtime import config
 from runtime.identity import Credentials
+from tongban.commands.archives import kept_word
 from tongban.commands.deadlines import print_sent
 from tongban.commands.sources import print_measured
 from tongban.console import (
@@ -218,8 +219,11 @@ def archive_checks(
                 why = say(f"not checked: {reason}", f"未能检测：{reason}") if reason else ""
                 out.print(f"{name}  {why}".rstrip())
             for stray in told["strays"]:
-                left = say("belongs to no archive, kept until", "不属于任何归档包，留存至")
-                out.print(f"{left}: {stray}")
+                # An object and until when it is kept, or one word: why none is told.
+                name, _, until = stray.partition(" ")
+                kept = say(f", kept until {kept_word(until)}", f"，留存至：{kept_word(until)}")
+                said = say("belongs to no archive", "不属于任何归档包") + (kept if until else "")
+                out.print(say(f"{said}: {name}", f"{said}：{name}"))
         if told["failed"]:
             raise typer.Exit(Exit.NO)
 

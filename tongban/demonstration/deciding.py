@@ -31,9 +31,7 @@ _TOO_YOUNG = 10
 def decide(stage: Stage) -> Facts:
     """Give the grant, then let three apply: what was decided of each, and why."""
     put_materials(stage)
-    asked = ask(
-        stage["employment"], POPULATION, list(_LOOKED_AT), GRANTED_FOR, service_item=ITEM
-    )
+    asked = ask(stage["employment"], POPULATION, list(_LOOKED_AT), GRANTED_FOR, service_item=ITEM)
     whole = [grants_pb2.GrantedItem(item=item) for item in _LOOKED_AT]
     grant = approve(stage["police"], asked.name, whole, timedelta(days=90))
     young = child()
