@@ -26,6 +26,7 @@ class Asking:
 
     def __init__(self, person: Person, node: str) -> None:
         channel = person.channel(node)
+        self._system = person.system
         self._accounts: Any = accounts_pb2_grpc.AccountServiceStub(channel)
         self._catalog: Any = catalog_pb2_grpc.CatalogServiceStub(channel)
         self._grants: Any = grants_pb2_grpc.GrantServiceStub(channel)
@@ -99,25 +100,35 @@ class Asking:
     async def confirm(self, held: pb.AskedAct) -> pb.ConfirmActResponse:
         """Confirm an act as the second person, and do it where another service does it.
 
-        A grant is revoked first, by the person's own right: if that is refused the act still waits,
-        and both are asked again under one id.
+        That the person is the second one, and that the act waits, is decided before anything is
+        done. If a grant is not revoked then, who confirmed goes on with it (`is_unfinished`).
         """
+        answer = pb.ConfirmActResponse(act=held)
+        if not self._agreed_on(held):
+            asked = pb.ConfirmActRequest(name=held.name, request_id=str(uuid.uuid4()))
+            answer = await told(self._accounts.ConfirmAct(asked, timeout=SECONDS))
         if held.kind == pb.ACT_KIND_REVOKE_GRANT:
-            await told(
-                self._grants.RevokeGrant(
-                    grants_pb2.RevokeGrantRequest(
-                        name=held.subject,
-                        reason=held.reason,
-                        request_id=held.name.replace("/", "-"),
-                    ),
-                    timeout=SECONDS,
-                )
+            revoked = grants_pb2.RevokeGrantRequest(
+                name=held.subject, reason=held.reason, request_id=held.name.replace("/", "-")
             )
-        asked = pb.ConfirmActRequest(name=held.name, request_id=str(uuid.uuid4()))
-        answer: pb.ConfirmActResponse = await told(
-            self._accounts.ConfirmAct(asked, timeout=SECONDS)
-        )
+            await told(self._grants.RevokeGrant(revoked, timeout=SECONDS))
         return answer
+
+    def _agreed_on(self, held: pb.AskedAct) -> bool:
+        """Whether the person has confirmed what another service does."""
+        return (
+            held.kind == pb.ACT_KIND_REVOKE_GRANT
+            and held.state == pb.ACT_STATE_CONFIRMED
+            and held.decided_by == self._system
+        )
+
+    async def is_unfinished(self, held: pb.AskedAct) -> bool:
+        """Whether the person has confirmed what is not done yet."""
+        if not self._agreed_on(held):
+            return False
+        asked = grants_pb2.GetGrantRequest(name=held.subject)
+        answer = await told(self._grants.GetGrant(asked, timeout=SECONDS))
+        return bool(answer.grant.state == grants_pb2.GRANT_STATE_ACTIVE)
 
     async def decline(self, name: str) -> None:
         """Decline an act, or take it back."""

@@ -160,6 +160,7 @@ async def page_of_act(
         departments=departments,
         waits=held.state == pb.ACT_STATE_ASKED,
         own=held.asked_by == person.system,
+        unfinished=await ask.is_unfinished(held),
         error=error,
     )
 

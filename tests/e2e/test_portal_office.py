@@ -254,6 +254,11 @@ def test_a_grant_is_ended_by_two(office: Office, browser: Browser, page: Page) -
     page.wait_for_url("**/office/acts*")
     grants = office.site.scene["police"].grants
     held = grants_pb2.GetGrantRequest(name=name)
+    # Who asked does not end it by the address of the other's button either.
+    page.get_by_role("link", name=re.compile("撤销授权")).first.click()
+    token = page.locator("input[name=token]").first.input_value()
+    refused = page.request.post(f"{page.url}/confirm", form={"token": token})
+    assert "须由第二人确认" in refused.text()
     assert grants.GetGrant(held, timeout=30).grant.state == grants_pb2.GRANT_STATE_ACTIVE
     with window(browser, "desktop", state=office.sessions["second"]) as context:
         other = opened(context, office, "/office/acts")
