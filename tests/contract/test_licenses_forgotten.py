@@ -124,6 +124,7 @@ def test_bytes_of_copies_go_when_they_serve_nobody(database: Database, tmp_path:
                 agent_code="x",
                 agent_index=b"",
                 licenses="[]",
+                forms='["copy"]',
                 purpose="x",
                 create_time=NOW,
                 expire_time=NOW + 99 * DAY,
