@@ -163,12 +163,20 @@ class PresentingKeys:
     """The node's key of today, and the certificates of all. Thread-safe."""
 
     def __init__(
-        self, folder: Path, passphrase: bytes, certify: Certify | None, clock: Clock
+        self,
+        folder: Path,
+        passphrase: bytes,
+        certify: Certify | None,
+        clock: Clock,
+        *,
+        last: datetime | None = None,
     ) -> None:
+        """`last` is when the authority ends that certifies: no certificate lasts longer."""
         self._folder = folder
         self._passphrase = passphrase
         self._certify = certify
         self._clock = clock
+        self._last = last
         self._lock = threading.Lock()
         self._held: _Held | None = None
         self._known: Mapping[bytes, TrustedKey] | None = None
@@ -206,9 +214,14 @@ class PresentingKeys:
             now = self._clock.now()
             if self._held is None:
                 self._held = self._read()
-            if self._held is None or self._held.own.valid_to - now < RENEW_BEFORE:
+            if self._held is None or self._is_due(self._held.own.valid_to, now):
                 self._held = self._make(now)
             return self._held
+
+    def _is_due(self, ends: datetime, now: datetime) -> bool:
+        """Whether a certificate is to be renewed: not one that lasts as long as any could."""
+        lasts = self._last is not None and now < ends and ends >= self._last
+        return ends - now < RENEW_BEFORE and not lasts
 
     def _read(self) -> _Held | None:
         path = self._folder / _KEY_FILE

@@ -117,6 +117,7 @@ class LicenseServer:
             settings.passphrase(),
             _certify(authority, department),
             clock,
+            last=None if authority is None else authority.ends,
         )
         self.statuses = StatusLists(
             self.database,

@@ -5,6 +5,10 @@
 2. What it revokes stays on its list: a list that is lost is restored, never begun anew.
 3. Persons who sign in get certificates of at most `SESSION` over the keys of their sessions. They
    are not kept; one that was ended is on a list of its own until it would have ended by itself.
+4. Nothing that it certifies lasts longer than its own certificate. That one is renewed over the
+   same key, under the same name and from the same beginning: whoever trusts the new one accepts
+   what was given out before, and whoever still trusts the old one accepts, until that one ends,
+   what is given out since.
 """
 
 from __future__ import annotations
@@ -35,6 +39,10 @@ from runtime.identity import (
     read_crl,
 )
 
+LIFETIME = timedelta(days=3650)
+#: From so long before its end an authority's certificate is to be renewed: what it certifies gets
+#: shorter from then on, and every system needs a copy of the new one.
+RENEW_WITHIN = timedelta(days=365)
 CRL_LIFETIME = timedelta(days=365)
 #: How long a person is signed in at most.
 SESSION = timedelta(hours=8)
@@ -82,12 +90,7 @@ class Authority:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = (
-            certificates.builder(subject, subject, key.public_key(), now, timedelta(days=3650))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(certificates.key_usage(authority=True), critical=True)
-            .sign(key, hashes.SHA256())
-        )
+        certificate = _self_signed(key, subject, begins=now, ends=now + LIFETIME)
         write_private(
             folder / "ca-key.pem",
             key.private_bytes(
@@ -130,6 +133,39 @@ class Authority:
                 "the authority's key is not an EC key", message_zh="证书机构的密钥不是椭圆曲线密钥"
             )
         return cls(folder, certificate, key)
+
+    @property
+    def ends(self) -> datetime:
+        """When its certificate ends, and with it whatever it has certified."""
+        return self.certificate.not_valid_after_utc
+
+    def check(self, now: datetime) -> None:
+        """Raises FailedPrecondition (AUTHORITY_ENDED) where its certificate has ended."""
+        if now >= self.ends:
+            raise FailedPrecondition(
+                f"the certificate of the authority in {self.folder} ended on {self.ends:%Y-%m-%d}: "
+                "renew it with `tongban identity renew-authority`, and give the new ca.pem to "
+                "every system",
+                reason="AUTHORITY_ENDED",
+                message_zh=f"{self.folder} 中证书机构的证书已于 {self.ends:%Y-%m-%d} 到期：请运行 "
+                "`tongban identity renew-authority` 续期，并将新的 ca.pem 交给各系统",
+            )
+
+    def renew(self, *, now: datetime) -> Authority:
+        """The same authority with a certificate that ends `LIFETIME` from now (rule 4).
+
+        It is kept like whatever is issued. A node that runs takes it up when it is started again.
+        """
+        certificate = _self_signed(
+            self._key,
+            self.certificate.subject,
+            begins=self.certificate.not_valid_before_utc + certificates.CLOCKS_DIFFER,
+            ends=now + LIFETIME,
+        )
+        renewed = Authority(self.folder, certificate, self._key)
+        issued.keep(self.issued_folder, renewed.pem)
+        write_private(self.folder / "ca.pem", renewed.pem)
+        return renewed
 
     def issue(
         self,
@@ -214,7 +250,9 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         signing = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
         certificate = (
-            certificates.builder(subject, self.certificate.subject, key, now, lifetime)
+            certificates.builder(
+                subject, self.certificate.subject, key, now, self._lasting(now, lifetime)
+            )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(certificates.key_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([signing]), critical=True)
@@ -254,6 +292,11 @@ class Authority:
             ended = [certificates.revoked(serial, now) for serial in sorted(serials)]
             self._write_crl(self.ended_path, ended, now)
 
+    def _lasting(self, now: datetime, lifetime: timedelta) -> timedelta:
+        """How long what is certified now may last (rule 4). Raises as `check` does."""
+        self.check(now)
+        return min(lifetime, self.ends - now)
+
     def _certified(
         self,
         system: str,
@@ -282,7 +325,9 @@ class Authority:
         if hosts:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
         builder = (
-            certificates.builder(subject, self.certificate.subject, key, now, lifetime)
+            certificates.builder(
+                subject, self.certificate.subject, key, now, self._lasting(now, lifetime)
+            )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(certificates.key_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -355,6 +400,17 @@ class Authority:
             builder = builder.add_revoked_certificate(entry)
         crl = builder.sign(self._key, hashes.SHA256())
         write_private(path, crl.public_bytes(serialization.Encoding.PEM))
+
+
+def _self_signed(
+    key: ec.EllipticCurvePrivateKey, name: x509.Name, *, begins: datetime, ends: datetime
+) -> x509.Certificate:
+    return (
+        certificates.builder(name, name, key.public_key(), begins, ends - begins)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(certificates.key_usage(authority=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
 
 
 def _check_system(system: str, roles: Iterable[Role]) -> None:

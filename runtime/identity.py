@@ -113,7 +113,7 @@ class Credentials:
         Before any connection is made it raises FailedPrecondition where one is missing
         (IDENTITY_MISSING), is not PEM (IDENTITY_UNREADABLE) or key and certificate are not of each
         other (KEY_AND_CERTIFICATE_DIFFER), and Unauthenticated (CERTIFICATE_EXPIRED) where the
-        certificate's time is over.
+        certificate's time is over, (AUTHORITY_ENDED) where that of the authority is.
         """
         try:
             parts = [(folder / n).read_bytes() for n in ("ca.pem", "cert.pem", "key.pem")]
@@ -131,6 +131,15 @@ class Credentials:
                 "system again",
                 reason="CERTIFICATE_EXPIRED",
                 message_zh="证书已过期：请重新登记该系统",
+            )
+        ends = x509.load_pem_x509_certificate(found.authority).not_valid_after_utc
+        if ends < datetime.now(UTC):
+            raise Unauthenticated(
+                f"ca.pem in {folder} ended on {ends:%Y-%m-%d}: put the node's renewed ca.pem in "
+                "its place, which the node's operator has",
+                reason="AUTHORITY_ENDED",
+                message_zh=f"{folder} 中的 ca.pem 已于 {ends:%Y-%m-%d} 到期：请向节点运营者索取"
+                "续期后的 ca.pem 并替换",
             )
         return found
 

@@ -26,9 +26,9 @@ from accounts.server import AccountServer
 from exchange.server import ExchangeService
 from licenses.server import LicenseServer
 from runtime import channels, config, rpc
-from runtime.authority import Authority
+from runtime.authority import RENEW_WITHIN, Authority
 from runtime.clock import SYSTEM, Clock
-from runtime.errors import FailedPrecondition, Unavailable
+from runtime.errors import FailedPrecondition, Unauthenticated, Unavailable
 from runtime.identity import Authenticator, Credentials, Role
 from runtime.telemetry import configure_logging, serve_metrics
 from runtime.workers import WORKERS
@@ -71,6 +71,7 @@ class Node:
         config.prepare_data_folder(settings.data)
         self._stack.enter_context(FolderLock(settings.data))
         authority = ensure_authority(settings)
+        self._look_at(authority)
         credentials = self._credentials(authority)
         objects = settings.open_objects()
         server = rpc.Server(
@@ -149,6 +150,17 @@ class Node:
         await self._stack.aclose()
         await asyncio.to_thread(WORKERS.stop)
 
+    def _look_at(self, authority: Authority) -> None:
+        """Tell of an authority that ends. Raises FailedPrecondition (AUTHORITY_ENDED)."""
+        now = self._clock.now()
+        authority.check(now)
+        left = authority.ends - now
+        if left < RENEW_WITHIN:
+            _log.warning(
+                "authority_ends", on=f"{authority.ends:%Y-%m-%d}", days=left.days,
+                renew="tongban identity renew-authority",
+            )  # fmt: skip
+
     def _credentials(self, authority: Authority) -> Credentials:
         """The node's own certificate."""
         return self._own(authority, "node", (Role.NODE, Role.DEPARTMENT))[1]
@@ -160,13 +172,19 @@ class Node:
     def _own(
         self, authority: Authority, name: str, roles: Sequence[Role]
     ) -> tuple[Path, Credentials]:
-        """A certificate of the node's own and its folder, renewed a month before its end."""
+        """A certificate of the node's own and its folder, renewed a month before its end.
+
+        One that has ended, since the node rested meanwhile, is renewed as well.
+        """
         folder = self.settings.data / "identity" / name
         now = self._clock.now()
-        with contextlib.suppress(FailedPrecondition, ValueError):
+        with contextlib.suppress(FailedPrecondition, Unauthenticated, ValueError):
             held = Credentials.read(folder)
-            # One of an earlier version may have other roles.
-            if held.roles == frozenset(roles) and held.not_after - now > RENEW_BEFORE:
+            # None lasts longer than its authority.
+            lasting = held.not_after - now > RENEW_BEFORE or held.not_after >= authority.ends
+            # One of an earlier version may have other roles; the authority may be renewed.
+            same = held.roles == frozenset(roles) and held.authority == authority.pem
+            if same and lasting and held.not_after > now:
                 return folder, held
         fresh = authority.issue(
             system=f"departments/{self.settings.department}/systems/{name}",

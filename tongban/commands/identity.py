@@ -147,6 +147,7 @@ def enrol(
             system=system, roles=roles, now=SYSTEM.now(), lifetime=timedelta(days=days)
         )
         credentials.write(folder)
+        _tell_shortened(authority, days)
         if as_json:
             print_json({"system": system, "roles": sorted(roles), "identity": str(folder)})
         else:
@@ -182,6 +183,7 @@ def _certify(
     write_together(
         (folder / "ca.pem", authority.pem, PUBLIC), (folder / enrolment.CERTIFICATE, made, PUBLIC)
     )
+    _tell_shortened(authority, days)
     if as_json:
         print_json({"system": system, "roles": sorted(roles), "identity": str(folder)})
     else:
@@ -191,6 +193,54 @@ def _certify(
                 f"已登记 {system}：请将 {folder} 中的 ca.pem 和 cert.pem 交给它",
             )
         )
+
+
+def _tell_shortened(authority: Authority, days: int) -> None:
+    """Say that a certificate ends before the days that were asked for, where it does."""
+    left = authority.ends - SYSTEM.now()
+    if left < timedelta(days=days):
+        err.print(
+            say(
+                f"It ends on {authority.ends:%Y-%m-%d}, in {left.days} days and not in {days}: "
+                "then the node's authority ends. Renew that one first: tongban identity "
+                "renew-authority",
+                f"该证书将于 {authority.ends:%Y-%m-%d}（{left.days} 天后，而非 {days} 天后）到期："
+                "届时本节点的证书机构到期。请先为其续期：tongban identity renew-authority",
+            ),
+            markup=False,
+        )
+
+
+@app.command("renew-authority")
+def renew_authority(data: DataFolder = None, as_json: Json = False) -> None:
+    """Give the node's authority a certificate of ten more years, over the key that it has.
+
+    What was enrolled stays in force. Start the node again, and give the new ca.pem to every system
+    before the old one ends.
+
+    Example: tongban identity renew-authority --data tongban-data
+    """
+    with outcomes(as_json=as_json):
+        held = open_authority(config.load(data=data))
+        renewed = held.renew(now=SYSTEM.now())
+        facts = {
+            "authority": str(renewed.folder / "ca.pem"),
+            "ended": f"{held.ends:%Y-%m-%d}",
+            "ends": f"{renewed.ends:%Y-%m-%d}",
+        }
+        if as_json:
+            print_json(facts)
+        else:
+            was, until, where = facts["ended"], facts["ends"], facts["authority"]
+            out.print(
+                say(
+                    f"The authority lasts until {until}. Start the node again, and give every "
+                    f"system {where} as its ca.pem before {was}.",
+                    f"证书机构有效期已延至 {until}。请重启节点，并在 {was} 之前将 {where} "
+                    "作为 ca.pem 交给各系统。",
+                ),
+                markup=False,
+            )
 
 
 @app.command()
