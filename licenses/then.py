@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from licenses.model import License
 from licenses.presentations.model import Then
 from licenses.states import store as states
 from licenses.store import Reads
 from runtime.errors import FieldViolation, InvalidArgument
+from runtime.records import instant
+
+#: Of a record: the time that was asked about.
+AS_OF: Final = "as_of"
 
 
 def check_past(as_of: datetime | None, now: datetime) -> None:
@@ -20,6 +25,11 @@ def check_past(as_of: datetime | None, now: datetime) -> None:
             message_zh="as_of 不能晚于当前时间",
             violations=[FieldViolation("as_of", "in the future")],
         )
+
+
+def asked_about(as_of: datetime | None) -> dict[str, str]:
+    """What the record of a look says of the time that it was about, where that was not now."""
+    return {} if as_of is None else {AS_OF: instant(as_of)}
 
 
 def then_of(

@@ -73,6 +73,8 @@ class Look:
     visitor: bool
     leaf: bytes = field(repr=False)
     salt: bytes = field(repr=False)
+    #: The time that was asked about, RFC 3339; "" is the time of the look.
+    as_of: str = ""
 
 
 def answered(purpose: str, fields: Mapping[str, str]) -> dict[str, bytes]:

@@ -165,6 +165,12 @@ def looks_of(
             visitor=found.visitor,
             leaf=bytes(receipt.leaf) if receipt else b"",
             salt=bytes(receipt.salt) if receipt else b"",
+            as_of=_as_of(receipt.leaf) if receipt else "",
         )
         for found, of, receipt, under in session.exec(statement)
     ]
+
+
+def _as_of(leaf: bytes) -> str:
+    """The time that a look was about, as its record has it; "" is its own."""
+    return str(orjson.loads(leaf).get("as_of", ""))

@@ -27,7 +27,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from licenses.checks import PURPOSE_IN_OTHER_WORDS, Agency, Check, DocumentVerdict, NotCompared
+from licenses.checks import (
+    CARD_NOT_SEEN,
+    PURPOSE_IN_OTHER_WORDS,
+    Agency,
+    Check,
+    DocumentVerdict,
+    NotCompared,
+)
 from licenses.model import NEVER_IN_FORCE, STATE_WORDS, License, LicenseState, has_begun, is_expired
 from licenses.texts import same_purpose
 from licenses.types.values import SHOWN_VIOLATIONS
@@ -355,6 +362,9 @@ def describe(
         checks += (
             Check(name="purpose_words", passed=None, detail=left.detail, detail_zh=left.detail_zh),
         )
+    if refusal is None and not card_seen:
+        summary = f"{summary}; {CARD_NOT_SEEN.detail}"
+        summary_zh = f"{summary_zh}；{CARD_NOT_SEEN.detail_zh}"
     outcome = Outcome(refusal=refusal, summary=summary, summary_zh=summary_zh, checks=checks)
     if refusal in OPENS_NOTHING or presentation is None or license_ is None:
         return outcome
@@ -379,10 +389,16 @@ def _checks(
     *,
     card_seen: bool,
 ) -> tuple[Check, ...]:
-    """Every check that was asked: those before the failed one passed."""
+    """Every check that was asked: those before the failed one passed, but for whose code it is."""
     found = []
     for name, refusals in _ORDER:
         if name == "holder" and not card_seen and refusal not in refusals:
+            found.append(
+                Check(
+                    name=name, passed=None,
+                    detail=CARD_NOT_SEEN.detail, detail_zh=CARD_NOT_SEEN.detail_zh,
+                )
+            )  # fmt: skip
             continue
         if refusal in refusals:
             found.append(Check(name=name, passed=False, detail=summary, detail_zh=summary_zh))

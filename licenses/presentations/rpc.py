@@ -193,4 +193,5 @@ def _to_look(look: Look) -> pb.Look:
         delegation=f"delegations/{look.delegation}" if look.delegation else "",
         agent_name=look.agent_name,
         visitor=look.visitor,
+        as_of=to_time(datetime.fromisoformat(look.as_of)) if look.as_of else None,
     )

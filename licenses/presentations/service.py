@@ -47,7 +47,7 @@ from licenses.presentations.model import (
 )
 from licenses.presentations.showing import agency_of, card_fits, presented
 from licenses.texts import check_text
-from licenses.then import check_past, then_of
+from licenses.then import asked_about, check_past, then_of
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork, check_request_id
@@ -264,7 +264,10 @@ class Presenting:
             takes = presentation if refusal in (None, Refusal.NOT_IN_FORCE_THEN) else None
             if takes is not None and not store.use(work.session, takes.id):
                 refusal = Refusal.CODE_USED_UP
-            facts: dict[str, Value] = {"result": refusal.value if refusal else "PASSED"}
+            facts: dict[str, Value] = {
+                "result": refusal.value if refusal else "PASSED",
+                **asked_about(as_of),
+            }
             # Every system reads the log, who tried the code too: it tells no more than the answer
             # does, and commits to the rest in one shape.
             outcome = describe(

@@ -485,6 +485,7 @@ class Look(_message.Message):
     DELEGATION_FIELD_NUMBER: _builtins.int
     AGENT_NAME_FIELD_NUMBER: _builtins.int
     VISITOR_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     license: _builtins.str
     """The license."""
     system: _builtins.str
@@ -519,6 +520,10 @@ class Look(_message.Message):
     def receipt(self) -> Global___LookReceipt:
         """What the log tells of it."""
 
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The time that was asked about, where it was not that of the look."""
+
     def __init__(
         self,
         *,
@@ -536,10 +541,11 @@ class Look(_message.Message):
         delegation: _builtins.str = ...,
         agent_name: _builtins.str = ...,
         visitor: _builtins.bool = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "receipt", b"receipt", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_name", b"agent_name", "delegation", b"delegation", "department", b"department", "fields", b"fields", "kind", b"kind", "license", b"license", "license_display_name", b"license_display_name", "presentation", b"presentation", "purpose", b"purpose", "receipt", b"receipt", "result", b"result", "system", b"system", "time", b"time", "visitor", b"visitor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_name", b"agent_name", "as_of", b"as_of", "delegation", b"delegation", "department", b"department", "fields", b"fields", "kind", b"kind", "license", b"license", "license_display_name", b"license_display_name", "presentation", b"presentation", "purpose", b"purpose", "receipt", b"receipt", "result", b"result", "system", b"system", "time", b"time", "visitor", b"visitor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -47,7 +47,7 @@ from licenses.presenting_keys import PresentingKeys
 from licenses.sharing.model import identifier_in
 from licenses.statuslist.service import StatusLists
 from licenses.texts import check_text
-from licenses.then import check_past
+from licenses.then import asked_about, check_past
 from licenses.tokens import TokenError
 from licenses.verifying.files import Seen, is_the_same, seen, without_binding
 from licenses.verifying.model import (
@@ -169,6 +169,7 @@ class Verifying:
                 work, Subject.QR, found, license_, purpose, principal,
                 presentation=presentation,
                 shown=tuple(fields),
+                as_of=as_of,
             )  # fmt: skip
         return found, record
 
@@ -236,7 +237,14 @@ class Verifying:
             )  # fmt: skip
             under = copy.delegation if copy else ""
             record = self._record(
-                work, Subject.FILE, found, license_, purpose, principal, delegation=under
+                work,
+                Subject.FILE,
+                found,
+                license_,
+                purpose,
+                principal,
+                delegation=under,
+                as_of=as_of,
             )
         self._count(found, who or principal.system, weight=FILE)
         return found, record
@@ -290,7 +298,14 @@ class Verifying:
                 steps.append(("license_state", judged))
             found = conclude(Subject.FIELDS, steps, license_, then=then, shown=(IDENTIFIER,))
             record = self._record(
-                work, Subject.FIELDS, found, license_, purpose, principal, shown=tuple(fields)
+                work,
+                Subject.FIELDS,
+                found,
+                license_,
+                purpose,
+                principal,
+                shown=tuple(fields),
+                as_of=as_of,
             )
         return found, record
 
@@ -390,6 +405,7 @@ class Verifying:
         presentation: Presentation | None = None,
         shown: Sequence[str] = (),
         delegation: str = "",
+        as_of: datetime | None = None,
     ) -> SealedRecord:
         now = self._clock.now()
         result = found.reason.value if found.reason else "PASSED"
@@ -399,7 +415,7 @@ class Verifying:
             "license_verified",
             at=now,
             actor=principal.system,
-            facts={**facts, "at": instant(now)},
+            facts={**facts, "at": instant(now), **asked_about(as_of)},
             commitments={
                 "purpose": purpose.encode(),
                 "license": (license_.name if license_ else "").encode(),

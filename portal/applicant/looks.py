@@ -61,6 +61,8 @@ class Seen:
     #: Of a question for a case of theirs: what they agreed to, and where that stands.
     case: str = ""
     case_at: str = ""
+    #: The time that was asked about, where it was not that of the look.
+    about: datetime | None = None
 
 
 @_APPLICANT
@@ -228,6 +230,7 @@ def _look(one: Any, who: tuple[str, str], names: Mapping[str, tuple[str, str]]) 
         object_at="",
         index=None,
         agent=one.agent_name or (one.delegation and "—"),
+        about=one.as_of.ToDatetime(UTC) if one.HasField("as_of") else None,
     )
 
 

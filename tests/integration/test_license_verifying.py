@@ -129,6 +129,13 @@ async def test_the_state_at_a_time_is_told(node: LicenseNode) -> None:
             assert then == f"LICENSE_STATE_{state or 'UNSPECIFIED'}"
             assert answer.state == licenses_pb2.LICENSE_STATE_REVOKED
     assert await told(node, document=data) == "LICENSE_REVOKED"
+    # That a look was about another time stands in its record, and the holder reads it.
+    *_, late, now = node.leaves("license_verified")
+    assert late["as_of"].startswith(f"{at:%Y-%m-%dT%H:%M:%S}")
+    assert "as_of" not in now
+    look = presentations.ListLooksRequest(holder_code=HOLDER, license=license_.name)
+    first, second, *_ = (await node.counter.presentations.ListLooks(look)).looks
+    assert (first.HasField("as_of"), second.as_of.ToDatetime(UTC)) == (False, at)
     ahead = node.clock.now() + timedelta(hours=1)
     assert (await refused(verified(node, document=data, as_of=ahead))).reason == "BAD_ARGUMENT"
 
@@ -158,6 +165,7 @@ async def test_a_code_tells_the_state_at_a_time_and_is_itself_good_now_or_never(
         assert not before.fields
         ahead = node.clock.now() + timedelta(hours=1)
         assert (await refused(verified(node, as_of=ahead, **subject))).reason == "BAD_ARGUMENT"
+    assert "as_of" in node.leaves("presentation_verified")[-1]
     # Whether it was or not, the answer took a use; and a code that is over says nothing.
     assert await told(node, code=codes[0], as_of=issued) == "CODE_USED_UP"
     node.clock.advance(timedelta(days=1))

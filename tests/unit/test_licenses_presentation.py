@@ -101,7 +101,7 @@ def test_the_first_failing_check_is_told() -> None:
 
 
 def test_a_pass_tells_the_chosen_fields_only() -> None:
-    told = describe(None, a_presentation(), a_license(), document=GOOD)
+    told = describe(None, a_presentation(), a_license(), document=GOOD, card_seen=True)
     assert told.fields == {"ZZMC": "就业创业登记证", "CZZT": "赵示例"}
     assert told.state is LicenseState.ACTIVE
     assert [c.name for c in told.checks] == [
@@ -111,6 +111,7 @@ def test_a_pass_tells_the_chosen_fields_only() -> None:
         "presentation_live",
         "uses_left",
         "purpose_fits",
+        "holder",
         "license_state",
         "validity_period",
         "metadata_unchanged",
@@ -136,6 +137,12 @@ def test_a_card_is_compared_where_one_was_seen() -> None:
         assert found == refusal
     told = describe(None, a_presentation(), a_license(), document=GOOD, card_seen=True)
     assert [one.passed for one in told.checks if one.name == "holder"] == [True]
+    assert "not compared" not in told.summary
+    # Where none was seen, whoever has the code would pass: so that is told.
+    for refusal in (None, Refusal.LICENSE_REVOKED):
+        told = describe(refusal, a_presentation(), a_license(), document=GOOD)
+        (card,) = [one for one in told.checks if one.name == "holder"]
+        assert (card.passed, card.detail in told.summary) == (None, refusal is None)
 
 
 def test_what_it_was_shown_for_is_told_on_a_pass_only() -> None:
@@ -147,7 +154,9 @@ def test_what_it_was_shown_for_is_told_on_a_pass_only() -> None:
     told = describe(None, shown, a_license(), document=GOOD)
     assert "purpose_words" not in [one.name for one in told.checks]
     bound = replace(shown, purpose_bound=True)
-    told = describe(None, bound, a_license(), document=GOOD, purpose="办理公积金提取")
+    told = describe(
+        None, bound, a_license(), document=GOOD, purpose="办理公积金提取", card_seen=True
+    )
     assert all(one.passed for one in told.checks)
 
 

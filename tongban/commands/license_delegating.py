@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -69,7 +69,8 @@ def create(
         ),
     ],
     days: Annotated[
-        int | None, typer.Option(min=1, max=366, help="For how long; 30 if nothing is said.")
+        int | None,
+        typer.Option(min=1, max=365, help="Its last day is so many days ahead; 30 if not said."),
     ] = None,
     until: Annotated[
         str, typer.Option(metavar="YYYY-MM-DD", help="Its last day, in place of --days.")
@@ -111,7 +112,7 @@ def create(
 
 
 def _end_of(days: int | None, until: str) -> datetime:
-    """When it ends: with its last day in China, or so many days ahead.
+    """When it ends: with its last day in China, which is the one so many days ahead.
 
     Raises InvalidArgument, BAD_DELEGATION_END.
     """
@@ -128,8 +129,8 @@ def _end_of(days: int | None, until: str) -> datetime:
             )
         return datetime.combine(last + timedelta(days=1), time.min, CHINA)
     # To the day, so that a repeat says the same.
-    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return day + timedelta(days=30 if days is None else days)
+    last = datetime.now(CHINA).date() + timedelta(days=30 if days is None else days)
+    return datetime.combine(last + timedelta(days=1), time.min, CHINA)
 
 
 @app.command("list")

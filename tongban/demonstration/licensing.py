@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from exchange.v1 import grants_pb2
 from licenses.pages.png import ofd_to_png, pdf_to_png
-from licenses.v1 import licenses_pb2, presentations_pb2
+from licenses.v1 import licenses_pb2, presentations_pb2, verifying_pb2
 from seal.v1 import seal_pb2
 from tongban.client import new_request_id
 from tongban.demonstration.sharing import CASE, applicant, approve, ask
@@ -153,8 +153,11 @@ def present_and_verify(stage: Stage, license_name: str) -> Facts:
 
 
 def _verify_code(stage: Stage, code: str) -> Facts:
-    answer = stage["centre"].presentations.VerifyPresentation(
-        presentations_pb2.VerifyPresentationRequest(code=code, purpose="受理创业担保贷款申请"),
+    """A window verifies a code, and the number on the card of who shows it."""
+    answer = stage["centre"].verifying.VerifyLicense(
+        verifying_pb2.VerifyLicenseRequest(
+            code=code, purpose="申请创业担保贷款", holder_code=applicant().citizen_number
+        ),
         timeout=30,
     )
     verdict = answer.verdict
