@@ -162,7 +162,14 @@ def chosen(planned: Sequence[Planned], given: AnyOf[str]) -> tuple[Planned, ...]
             else "所指定的证照不能替代方案中的任何材料",
         )
     return tuple(
-        replace(one, license=next(name for name in one.choices if name in given), choices=())
+        replace(
+            one,
+            license=next(name for name in one.choices if name in given),
+            choices=(),
+            reason="LICENSE_HELD",
+            detail="of several such licenses the applicant chose one",
+            detail_zh="申请人持有多份该电子证照，已选定其一",
+        )
         if one.choices
         else one
         for one in planned

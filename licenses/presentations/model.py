@@ -359,9 +359,7 @@ def describe(
     left = purpose_step(presentation, purpose) if presentation and refusal is None else None
     if left is not None:
         summary, summary_zh = f"{summary}; {left.detail}", f"{summary_zh}；{left.detail_zh}"
-        checks += (
-            Check(name="purpose_words", passed=None, detail=left.detail, detail_zh=left.detail_zh),
-        )
+        checks += (_open("purpose_words", left),)
     if refusal is None and not card_seen:
         summary = f"{summary}; {CARD_NOT_SEEN.detail}"
         summary_zh = f"{summary_zh}；{CARD_NOT_SEEN.detail_zh}"
@@ -393,12 +391,7 @@ def _checks(
     found = []
     for name, refusals in _ORDER:
         if name == "holder" and not card_seen and refusal not in refusals:
-            found.append(
-                Check(
-                    name=name, passed=None,
-                    detail=CARD_NOT_SEEN.detail, detail_zh=CARD_NOT_SEEN.detail_zh,
-                )
-            )  # fmt: skip
+            found.append(_open(name, CARD_NOT_SEEN))
             continue
         if refusal in refusals:
             found.append(Check(name=name, passed=False, detail=summary, detail_zh=summary_zh))
@@ -408,6 +401,10 @@ def _checks(
             detail, detail_zh = document.detail, document.detail_zh
         found.append(Check(name=name, passed=True, detail=detail, detail_zh=detail_zh))
     return tuple(found)
+
+
+def _open(name: str, left: NotCompared) -> Check:
+    return Check(name=name, passed=None, detail=left.detail, detail_zh=left.detail_zh)
 
 
 _SENTENCES: Mapping[Refusal, tuple[str, str]] = {

@@ -33,6 +33,7 @@ from portal.applicant.words import (
     REASONS,
     REPLACEMENTS,
     SOURCES,
+    TOLD_DEPARTMENT,
 )
 from portal.node import told
 from portal.pages import after, page
@@ -136,6 +137,8 @@ async def _plan(request: Request, person: Person, form: Form) -> Response:
 async def consent(request: Request, person: Person) -> Response:
     """Agree to what was ticked, and begin."""
     given, ask = await form_of(request, person), asking(request, person)
+    if not given.get("materials"):
+        return await _plan(request, person, Form(sent=given, error=_nothing_agreed()))
     asked = pb.BeginCollectionRequest(
         service_item=_item_name(request),
         holder_code=person.holder_code,
@@ -153,6 +156,15 @@ async def consent(request: Request, person: Person) -> Response:
     except REFUSALS as error:
         return await _plan(request, person, Form(sent=given, error=error))
     return RedirectResponse(f"/my/{made.collection.name}", 303)
+
+
+def _nothing_agreed() -> InvalidArgument:
+    """Nothing is ticked beforehand: an agreement is what they ticked."""
+    return InvalidArgument(
+        "tick what you agree to have fetched: nothing was ticked",
+        reason="NOTHING_AGREED",
+        message_zh="请先勾选您同意代为获取的材料：尚未勾选任何一项",
+    )
 
 
 @APPLICANT
@@ -212,7 +224,7 @@ async def _large(request: Request, person: Person, form: Form) -> Response:
         by_department=asks,
         until=found.expire_time.ToDatetime(UTC),
         materials=[_material(one) for one in found.materials],
-        filled=[(one, ORIGINS.get(one.source, (one.source,) * 2)) for one in found.form],
+        filled=[(one, _origin(one.source, by_department=asks)) for one in found.form],
         looks=[_look(one, departments) for one in found.looks],
         copies=[(one, address_of(one.license)) for one in found.copies],
         decision=DECISIONS.get(found.decision),
@@ -313,6 +325,13 @@ async def _called(ask: Asking, names: list[str]) -> dict[str, str]:
     }
 
 
+def _origin(source: str, *, by_department: bool) -> tuple[str, str]:
+    """Where a filled field came from; the department's system enters what it was told."""
+    if source == "entry" and by_department:
+        return TOLD_DEPARTMENT
+    return ORIGINS.get(source, (source, source))
+
+
 def _look(one: pb.CollectionLook, departments: Mapping[str, str]) -> dict[str, Any]:
     department = one.system.partition("/systems/")[0]
     return {
@@ -343,6 +362,7 @@ def _material(one: pb.PlannedMaterial) -> dict[str, Any]:
         "consent": one.source in CONSENTED,
         "license": address_of(one.license) if one.license else "",
         "fills": list(one.form_fields),
+        "compared": one.source == pb.MATERIAL_SOURCE_VERIFIABLE,
         "granted": one.grant_purpose,
     }
 

@@ -239,6 +239,7 @@ ORIGINS: Final = {
     "verified": ("entered by you and verified", "由您填写，已核验"),
     "entry": ("entered by you", "由您填写"),
 }
+TOLD_DEPARTMENT: Final = ("entered by the department, as it was told", "由受理部门代填")
 #: What was wrong with a form, for who filled it in, by the reason.
 FORM_FAULTS: Final = {
     "BAD_TEXT": (

@@ -344,6 +344,13 @@ def test_what_a_department_fetches_is_followed_and_taken_back(town: Town, page: 
     page.goto(f"{town.site.url}{REGISTRATION}")
     expect(page.locator("#at-once li").first).not_to_be_empty()
     expect(page.locator("main")).to_contain_text("经您同意代为获取")
+    # Nothing is agreed to that was not ticked, one by one.
+    boxes = page.locator("[name=materials]")
+    assert not any(one.is_checked() for one in boxes.all())
+    page.get_by_role("button", name="同意并开始").click()
+    expect(page.locator("main")).to_contain_text("请先勾选您同意代为获取的材料")
+    for box in boxes.all():
+        box.check()
     page.get_by_role("button", name="同意并开始").click()
     expect(page.locator("main")).to_contain_text("由受理部门收集")
     page.get_by_role("button", name="撤回同意").click()
@@ -356,6 +363,7 @@ def test_who_holds_several_licenses_chooses_one(town: Town, others: State) -> No
         text = asked.get(BENEFIT).text
         for name in (town.of_other, second):
             assert f'value="{name}"' in text
+            assert f'value="{name}" checked' not in text
         given = {**token_of(asked, BENEFIT), "materials": "就业创业登记证"}
         refused = asked.post(BENEFIT, data=given)
         assert refused.status_code == 422
@@ -363,7 +371,9 @@ def test_who_holds_several_licenses_chooses_one(town: Town, others: State) -> No
         given |= token_of(asked, BENEFIT) | {"choice-就业创业登记证": second}
         begun = asked.post(BENEFIT, data=given)
         assert begun.status_code == 303, begun.text
-        assert asked.get(begun.headers["Location"]).status_code == 200
+        text = asked.get(begun.headers["Location"]).text
+        assert address(second) in text
+        assert "请选择一个" not in text
 
 
 def test_a_number_is_no_word_to_look_for(town: Town, mine: State) -> None:

@@ -47,10 +47,13 @@ def print_plan(title: str, found: pb.PlanMaterialsResponse) -> None:
 def _why(one: pb.PlannedMaterial) -> str:
     """Why, and what is read for the form besides."""
     fields, granted = "、".join(one.form_fields), one.grant_purpose
+    # A yes or no fills nothing: what the applicant says is compared.
+    compared = one.source == pb.MATERIAL_SOURCE_VERIFIABLE
+    use = say("compares", "用于比对") if compared else say("fills", "用于填写")
     return (
         say(one.detail, one.detail_zh)
         + (say(f" (given for: {granted})", f"（授权用途：{granted}）") if granted else "")
-        + (say(f"; fills {fields}", f"；用于填写：{fields}") if fields else "")
+        + (say(f"; {use} {fields}", f"；{use}：{fields}") if fields else "")
     )
 
 
