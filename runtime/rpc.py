@@ -69,17 +69,26 @@ class Server:
         self._server = grpc.aio.server(
             options=[*LIMITS, ("grpc.so_reuseport", 0), ("grpc.max_concurrent_streams", 1000)]
         )
-        self._transport = grpc.ssl_server_credentials(
-            [(credentials.key, credentials.certificate)],
-            root_certificates=credentials.authority,
-            require_client_auth=True,
+        # Asked for each connection that is made, so that a renewed certificate needs no restart.
+        self._transport = grpc.dynamic_ssl_server_credentials(
+            _shown(credentials), self._renewed, require_client_authentication=True
         )
+        self._fresh: Any = None
         self._methods = _Methods()
         self._server.add_generic_rpc_handlers((self._methods,))
         self._services: list[str] = []
         self._port = 0
         self._health = HealthServicer()
         self._observer: Observer = Nobody()
+
+    def renew(self, credentials: Credentials) -> None:
+        """Show another certificate to who connects from now on."""
+        self._fresh = _shown(credentials)
+
+    def _renewed(self) -> Any:
+        """What was not shown yet; None where nothing changed since."""
+        fresh, self._fresh = self._fresh, None
+        return fresh
 
     def observe(self, observer: Observer) -> None:
         """Tell an observer of every call from now on, in place of an earlier one."""
@@ -273,6 +282,12 @@ class Server:
         await self._server.stop(grace)
         # Off the loop: a call that outlived its grace may wait for the loop (an audit commit).
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+
+
+def _shown(credentials: Credentials) -> Any:
+    return grpc.ssl_server_certificate_configuration(
+        [(credentials.key, credentials.certificate)], root_certificates=credentials.authority
+    )
 
 
 def _role_not_allowed(method: str, roles: frozenset[Role]) -> PermissionDenied:

@@ -82,12 +82,16 @@ class PortalProcess:
                 await self._watch
         await self._end()
 
+    async def renew(self) -> None:
+        """End it, so that it starts again with the certificate that is in its folder now."""
+        await self._end()
+
     async def _run(self) -> None:
         asked = self._settings
         command = (sys.executable, "-P", "-m", "portal.serving", "--listen", asked.listen)
         certificate = asked.certificate or self._identity / "cert.pem"
         key = asked.key or self._identity / "key.pem"
-        self._process = await asyncio.create_subprocess_exec(
+        process = self._process = await asyncio.create_subprocess_exec(
             *command,
             *("--certificate", str(certificate.absolute()), "--key", str(key.absolute())),
             env={**inherited(os.environ), **self._link.environment()},
@@ -96,7 +100,7 @@ class PortalProcess:
         )
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while not await _answers(asked.listen):
-            ended = self._process.returncode is not None
+            ended = process.returncode is not None
             if ended or asyncio.get_running_loop().time() > deadline:
                 await self._end()
                 raise Unavailable(

@@ -15,9 +15,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Callable
 
 import structlog
 
@@ -26,18 +24,17 @@ from accounts.server import AccountServer
 from exchange.server import ExchangeService
 from licenses.server import LicenseServer
 from runtime import channels, config, rpc
-from runtime.authority import RENEW_WITHIN, Authority
 from runtime.clock import SYSTEM, Clock
-from runtime.errors import FailedPrecondition, Unauthenticated, Unavailable
-from runtime.identity import Authenticator, Credentials, Role
+from runtime.errors import Unavailable
+from runtime.identity import Authenticator
 from runtime.telemetry import configure_logging, serve_metrics
 from runtime.workers import WORKERS
 from seal.server import SealServer
 from tongban.beside import PortalProcess
 from tongban.commands.identity import ensure_authority
 from tongban.locking import FolderLock
+from tongban.own_certificates import OwnCertificates
 
-RENEW_BEFORE = timedelta(days=30)
 #: How long a thread may keep the interpreter from the loop, which answers calls; Python's own five
 #: milliseconds are as long as it takes to answer fifty.
 SWITCH_SECONDS = 0.001
@@ -71,15 +68,16 @@ class Node:
         config.prepare_data_folder(settings.data)
         self._stack.enter_context(FolderLock(settings.data))
         authority = ensure_authority(settings)
-        self._look_at(authority)
-        credentials = self._credentials(authority)
+        self.own = OwnCertificates(settings, authority, self._clock)
+        self.own.check_authority()
+        credentials = self.own.node()
         objects = settings.open_objects()
         server = rpc.Server(
             credentials=credentials,
             authenticator=Authenticator(authority.pem, authority.crl_path),
         )
         self.port = server.bind(settings.listen)
-        to_itself = channels.channel(
+        to_itself = channels.RenewableChannel(
             f"{self._own_host()}:{self.port}", credentials, name="localhost"
         )
         self._stack.callback(to_itself.close)
@@ -88,12 +86,15 @@ class Node:
             settings,
             objects,
             self._clock,
-            channel=to_itself,
+            channel=to_itself.for_stubs(),
             department=f"departments/{settings.department}",
             authority=authority,
         )
         accounts = AccountServer(
-            settings, authority, self._clock, parents=accounts_departments.Catalog(to_itself)
+            settings,
+            authority,
+            self._clock,
+            parents=accounts_departments.Catalog(to_itself.for_stubs()),
         )
         exchange = ExchangeService(
             settings,
@@ -128,16 +129,22 @@ class Node:
                     message_zh=f"无法在 {settings.metrics} 提供指标：端口已被占用或不是本机地址；"
                     "请用 --metrics 另选",
                 ) from error
+        portal = None
         if settings.portal.listen:
             portal = PortalProcess(
                 settings.portal,
-                self._portal_identity(authority),
+                self.own.portal(),
                 f"{self._own_host()}:{self.port}",
                 log_level=settings.log_level,
                 log_json=settings.log_json,
             )
             self._stack.push_async_callback(portal.stop)
             await portal.start()
+        self.own.start(
+            (server.renew, to_itself.renew, lambda _: exchange.forwarding.renew()),
+            portal.renew if portal else None,
+        )
+        self._stack.push_async_callback(self.own.stop)
         _log.info("node_started", port=self.port, data=str(settings.data))
         return self.port
 
@@ -149,51 +156,6 @@ class Node:
         """End calls under way, then the services in the order that they need each other."""
         await self._stack.aclose()
         await asyncio.to_thread(WORKERS.stop)
-
-    def _look_at(self, authority: Authority) -> None:
-        """Tell of an authority that ends. Raises FailedPrecondition (AUTHORITY_ENDED)."""
-        now = self._clock.now()
-        authority.check(now)
-        left = authority.ends - now
-        if left < RENEW_WITHIN:
-            _log.warning(
-                "authority_ends", on=f"{authority.ends:%Y-%m-%d}", days=left.days,
-                renew="tongban identity renew-authority",
-            )  # fmt: skip
-
-    def _credentials(self, authority: Authority) -> Credentials:
-        """The node's own certificate."""
-        return self._own(authority, "node", (Role.NODE, Role.DEPARTMENT))[1]
-
-    def _portal_identity(self, authority: Authority) -> Path:
-        """The folder with the portal's certificate, which may verify, and sign people in."""
-        return self._own(authority, "portal", (Role.PORTAL,))[0]
-
-    def _own(
-        self, authority: Authority, name: str, roles: Sequence[Role]
-    ) -> tuple[Path, Credentials]:
-        """A certificate of the node's own and its folder, renewed a month before its end.
-
-        One that has ended, since the node rested meanwhile, is renewed as well.
-        """
-        folder = self.settings.data / "identity" / name
-        now = self._clock.now()
-        with contextlib.suppress(FailedPrecondition, Unauthenticated, ValueError):
-            held = Credentials.read(folder)
-            # None lasts longer than its authority.
-            lasting = held.not_after - now > RENEW_BEFORE or held.not_after >= authority.ends
-            # One of an earlier version may have other roles; the authority may be renewed.
-            same = held.roles == frozenset(roles) and held.authority == authority.pem
-            if same and lasting and held.not_after > now:
-                return folder, held
-        fresh = authority.issue(
-            system=f"departments/{self.settings.department}/systems/{name}",
-            roles=list(roles),
-            now=now,
-            hosts=self.settings.hosts,
-        )
-        fresh.write(folder)
-        return folder, fresh
 
 
 async def serve(settings: config.Settings, ready: Callable[[int], None]) -> None:

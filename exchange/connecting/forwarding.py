@@ -180,6 +180,12 @@ class Forwarding:
     def _read(self, _seen: int, _now: int) -> None:
         self._endpoints = self._reader.read()
 
+    def renew(self) -> None:
+        """Show sources the certificate that is in the folder now, from the next question on."""
+        lines, self._lines = list(self._lines.values()), {}
+        for line in lines:
+            self._retire(line)
+
     async def close(self) -> None:
         """Close all connections."""
         lines, self._lines = list(self._lines.values()), {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,12 +15,13 @@ import pytest
 from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from exchange.v1 import catalog_pb2, catalog_pb2_grpc
 from licenses.presenting_keys import PresentingKeys
 from runtime import channels, config
 from runtime.authority import LIFETIME, Authority
 from runtime.clock import SYSTEM, Clock, FixedClock
 from runtime.errors import FailedPrecondition, Unauthenticated
-from runtime.identity import Authenticator, Credentials, Role
+from runtime.identity import CRL_CHECK_SECONDS, Authenticator, Credentials, Role
 from tests.builders import commands
 from tongban.commands.identity import ensure_authority
 from tongban.node import Node
@@ -173,3 +176,60 @@ def test_a_presenting_key_that_lasts_as_long_as_any_could_is_kept(tmp_path):
     )
     assert keys.own() == keys.own()
     assert keys.own().valid_to == authority.ends
+
+
+async def shown_by(node: Node, desk: Credentials, folder: Path) -> int:
+    """The serial number of the certificate that a node shows to who connects."""
+    desk.write(folder)
+    context = ssl.create_default_context(cadata=desk.authority.decode())
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    context.set_alpn_protocols(["h2"])
+    _, writer = await asyncio.open_connection(
+        "127.0.0.1", node.port, ssl=context, server_hostname="localhost"
+    )
+    der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return x509.load_der_x509_certificate(der).serial_number
+
+
+def serial_of(held: Credentials) -> int:
+    return x509.load_pem_x509_certificate(held.certificate).serial_number
+
+
+async def test_a_running_node_renews_its_own_a_month_before_its_end(tmp_path):
+    settings, authority = folder_of(tmp_path / "data", made=NOW - 400 * DAY)
+    desk = authority.issue(system=DESK, roles=[Role.DEPARTMENT], now=NOW)
+    clock = FixedClock(NOW - 340 * DAY)
+    async with serving(settings, clock) as node:
+        own = settings.data / "identity" / "node"
+        first = Credentials.read(own)
+        await node.own.renew()
+        assert Credentials.read(own) == first
+        assert await shown_by(node, desk, tmp_path / "desk") == serial_of(first)
+        clock.set(NOW)
+        await node.own.renew()
+        second = Credentials.read(own)
+        assert second.not_after > NOW + 364 * DAY
+        assert (
+            await shown_by(node, desk, tmp_path / "desk") == serial_of(second) != serial_of(first)
+        )
+        assert await asked(node, desk) == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_stub_on_a_renewed_channel_calls_by_the_new_certificate(tmp_path):
+    settings, authority = folder_of(tmp_path / "data", made=NOW - DAY)
+    first, second = (
+        authority.issue(system=DESK, roles=[Role.DEPARTMENT], now=NOW) for _ in range(2)
+    )
+    async with serving(settings) as node:
+        channel = channels.RenewableChannel(f"127.0.0.1:{node.port}", first)
+        list_them = catalog_pb2_grpc.CatalogServiceStub(channel).ListDepartments
+        question = catalog_pb2.ListDepartmentsRequest()
+        await asyncio.to_thread(list_them, question, timeout=10)
+        authority.revoke(first.certificate, now=NOW)
+        await asyncio.sleep(2 * CRL_CHECK_SECONDS)
+        with pytest.raises(grpc.RpcError):
+            await asyncio.to_thread(list_them, question, timeout=10)
+        channel.renew(second)
+        await asyncio.to_thread(list_them, question, timeout=10)
+        channel.close()

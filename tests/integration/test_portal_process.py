@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from asyncio.subprocess import Process
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,7 +57,7 @@ async def test_the_portal_inherits_nothing_that_is_secret(
         await portal.stop()
 
 
-async def test_a_portal_that_is_killed_is_started_again(
+async def test_a_portal_that_ended_is_started_again(
     identity: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(beside, "FIRST_WAIT", 0.05)
@@ -69,17 +70,25 @@ async def test_a_portal_that_is_killed_is_started_again(
         first = portal._process
         assert first is not None
         first.kill()
-        for _ in range(400):
-            if portal._process not in (first, None):
-                break
-            await asyncio.sleep(0.05)
-        again = portal._process
-        assert again not in (first, None)
-        assert again is not None
-        assert again.returncode is None
+        second = await following(portal, first)
+        await portal.renew()  # its certificate was
+        await following(portal, second)
     finally:
         await portal.stop()
     assert portal._process is None
+
+
+async def following(portal: PortalProcess, earlier: Process) -> Process:
+    """The process that is started after another has ended."""
+    for _ in range(400):
+        if portal._process not in (earlier, None):
+            break
+        await asyncio.sleep(0.05)
+    again = portal._process
+    assert again is not None
+    assert again is not earlier
+    assert again.returncode is None
+    return again
 
 
 def check_process(pid: int) -> None:
