@@ -40,9 +40,6 @@ from runtime.identity import (
 )
 
 LIFETIME = timedelta(days=3650)
-#: From so long before its end an authority's certificate is to be renewed: what it certifies gets
-#: shorter from then on, and every system needs a copy of the new one.
-RENEW_WITHIN = timedelta(days=365)
 CRL_LIFETIME = timedelta(days=365)
 #: How long a person is signed in at most.
 SESSION = timedelta(hours=8)

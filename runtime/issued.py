@@ -8,7 +8,7 @@ lies the request (`.csr`); where there is none, the node made the key, and its o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -17,6 +17,9 @@ from cryptography.x509.oid import NameOID
 
 from runtime.files import PUBLIC, write_together
 
+#: From so long before its end an authority's certificate is to be renewed: what it certifies gets
+#: shorter from then on, and every system needs a copy of the new one.
+RENEW_WITHIN = timedelta(days=365)
 TRUST_DOMAIN = "spiffe://tongban/"
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import structlog
 
-from runtime.authority import RENEW_WITHIN, Authority
+from runtime.authority import Authority
 from runtime.clock import Clock
 from runtime.config import Settings
 from runtime.errors import FailedPrecondition, Unauthenticated
 from runtime.identity import Credentials, Role
+from runtime.issued import RENEW_WITHIN
 
 RENEW_BEFORE = timedelta(days=30)
 #: How often a running node looks whether a certificate is due.

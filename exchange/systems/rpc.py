@@ -47,6 +47,7 @@ class SystemServicer:
                 for one in found
             ],
             next_page_token=token,
+            authority_end_time=timestamp(self._systems.authority_ends()),
         )
 
 

@@ -86,6 +86,12 @@ class Systems:
         page, token = paging.cut(found[: size + 1], size, lambda one: one.name)
         return list(page), token, now
 
+    def authority_ends(self) -> datetime | None:
+        """When the authority's own certificate ends, where that is to be told already."""
+        held = issued.described(self._list.with_name("ca.pem"))
+        due = held is not None and held.ends - self._clock.now() < issued.RENEW_WITHIN
+        return held.ends if held is not None and due else None
+
     def _certificates(self) -> list[Certificate]:
         for path in self._issued.glob("*.pem"):
             if path.name not in self._read:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x65xchange/v1/systems.proto\x12\x13tongban.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x01\n\x11SystemCertificate\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12key_made_by_system\x18\x06 \x01(\x08\"\xa7\x01\n\x0e\x45nrolledSystem\x12\x0c\n\x04name\x18\x01 \x01(\t\x12;\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0b\x32&.tongban.exchange.v1.SystemCertificate\x12\x37\n\x07\x65\x61rlier\x18\x03 \x03(\x0b\x32&.tongban.exchange.v1.SystemCertificate\x12\x11\n\tdays_left\x18\x04 \x01(\x05\"e\n\x12ListSystemsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x18\n\x10\x65nds_within_days\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"d\n\x13ListSystemsResponse\x12\x34\n\x07systems\x18\x01 \x03(\x0b\x32#.tongban.exchange.v1.EnrolledSystem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2q\n\rSystemService\x12`\n\x0bListSystems\x12\'.tongban.exchange.v1.ListSystemsRequest\x1a(.tongban.exchange.v1.ListSystemsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x65xchange/v1/systems.proto\x12\x13tongban.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x01\n\x11SystemCertificate\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12key_made_by_system\x18\x06 \x01(\x08\"\xa7\x01\n\x0e\x45nrolledSystem\x12\x0c\n\x04name\x18\x01 \x01(\t\x12;\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0b\x32&.tongban.exchange.v1.SystemCertificate\x12\x37\n\x07\x65\x61rlier\x18\x03 \x03(\x0b\x32&.tongban.exchange.v1.SystemCertificate\x12\x11\n\tdays_left\x18\x04 \x01(\x05\"e\n\x12ListSystemsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x18\n\x10\x65nds_within_days\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x9c\x01\n\x13ListSystemsResponse\x12\x34\n\x07systems\x18\x01 \x03(\x0b\x32#.tongban.exchange.v1.EnrolledSystem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x36\n\x12\x61uthority_end_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2q\n\rSystemService\x12`\n\x0bListSystems\x12\'.tongban.exchange.v1.ListSystemsRequest\x1a(.tongban.exchange.v1.ListSystemsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENROLLEDSYSTEM']._serialized_end=475
   _globals['_LISTSYSTEMSREQUEST']._serialized_start=477
   _globals['_LISTSYSTEMSREQUEST']._serialized_end=578
-  _globals['_LISTSYSTEMSRESPONSE']._serialized_start=580
-  _globals['_LISTSYSTEMSRESPONSE']._serialized_end=680
-  _globals['_SYSTEMSERVICE']._serialized_start=682
-  _globals['_SYSTEMSERVICE']._serialized_end=795
+  _globals['_LISTSYSTEMSRESPONSE']._serialized_start=581
+  _globals['_LISTSYSTEMSRESPONSE']._serialized_end=737
+  _globals['_SYSTEMSERVICE']._serialized_start=739
+  _globals['_SYSTEMSERVICE']._serialized_end=852
 # @@protoc_insertion_point(module_scope)

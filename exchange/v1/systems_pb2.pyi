@@ -149,21 +149,29 @@ class ListSystemsResponse(_message.Message):
 
     SYSTEMS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AUTHORITY_END_TIME_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty at the end."""
     @_builtins.property
     def systems(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnrolledSystem]:
         """In order of name."""
 
+    @_builtins.property
+    def authority_end_time(self) -> _timestamp_pb2.Timestamp:
+        """Where the certificate of the node's authority ends within a year: when it does, and every one
+        that it has given out with it. Absent otherwise.
+        """
+
     def __init__(
         self,
         *,
         systems: _abc.Iterable[Global___EnrolledSystem] | None = ...,
         next_page_token: _builtins.str = ...,
+        authority_end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authority_end_time", b"authority_end_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "systems", b"systems"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority_end_time", b"authority_end_time", "next_page_token", b"next_page_token", "systems", b"systems"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

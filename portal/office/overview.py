@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -53,9 +54,10 @@ async def overview(request: Request, person: Person) -> Response:
                 words.WAITING,
             ),
             ("/office/acts", _many(waiting.acts), "", words.SECOND),
-            ("/office/systems?ending=1", _many(ending), "amber", words.ENDING),
+            ("/office/systems?ending=1", _many(ending.systems), "amber", words.ENDING),
         ),
-        ending=ending[:SHOWN],
+        ending=ending.systems[:SHOWN],
+        authority_end=end_of_authority(ending),
         soon=SOON,
         following=found.next_page_token,
     )
@@ -112,7 +114,13 @@ async def kept(ask: Asking, year: str = "") -> Any:
     return await ask.tell(ask.clocks.ReportLateness, asked)
 
 
+def end_of_authority(told: systems_pb2.ListSystemsResponse) -> datetime | None:
+    """When the authority of the node ends, where that is within a year."""
+    ends = told.HasField("authority_end_time")
+    return told.authority_end_time.ToDatetime(UTC) if ends else None
+
+
 async def ending_soon(ask: Asking) -> Any:
-    """Systems whose certificates end soon, or have ended."""
+    """Systems whose certificates end soon, or have ended; and whether the authority's does."""
     asked = systems_pb2.ListSystemsRequest(parent=EVERYBODY, ends_within_days=SOON, page_size=MANY)
-    return (await ask.tell(ask.systems.ListSystems, asked)).systems
+    return await ask.tell(ask.systems.ListSystems, asked)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from exchange.v1 import systems_pb2
 from portal.office.asking import EVERYBODY, GREATEST
-from portal.office.overview import SOON
+from portal.office.overview import SOON, end_of_authority
 from portal.office.showing import READERS, asking, show
 from portal.office.words import department_of
 from portal.pages import after
@@ -45,6 +45,7 @@ async def systems(request: Request, person: Person) -> Response:
         without=sorted(without),
         held=held,
         ending=ending,
+        authority_end=end_of_authority(found),
         soon=SOON,
         following=found.next_page_token,
     )

@@ -133,3 +133,8 @@ def test_revoked_and_ended_certificates_are_not_in_force(tmp_path):
     assert told(30) == []
     authority.revoke_system("departments/civil-affairs/systems/a", now=clock.now())
     assert told(30) == [("a", False, 1)]
+    assert systems.authority_ends() is None
+    clock.set(authority.ends - timedelta(days=364))
+    assert systems.authority_ends() == authority.ends
+    authority.renew(now=clock.now())
+    assert systems.authority_ends() is None

@@ -192,9 +192,16 @@ def test_a_certificate_that_ends_soon_or_is_gone_is_told() -> None:
     assert systems._state(gone)[0] == "red"
     tiles = (("/office/clock", 2, "red", words.LATE), ("/office/acts", 0, "", words.SECOND))
     facts = {"deadlines": [], "tiles": tiles, "soon": overview.SOON, "following": ""}
-    page = shown("overview", ending=[soon, gone], **facts)
+    page = shown("overview", ending=[soon, gone], authority_end=None, **facts)
     for said in ("剩余 7 天", "无有效证书", "逾期事项", "没有待确认操作", "没有待办事项"):
         assert said in page
+    assert "renew-authority" not in page
+    told = systems_pb2.ListSystemsResponse()
+    assert overview.end_of_authority(told) is None
+    told.authority_end_time.FromDatetime(datetime(2030, 1, 1, tzinfo=UTC))
+    page = shown("overview", ending=[], authority_end=overview.end_of_authority(told), **facts)
+    assert "2030-01-01" in page
+    assert "renew-authority" in page
 
 
 def test_a_share_is_of_what_was_due() -> None:
