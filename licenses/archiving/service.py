@@ -37,6 +37,7 @@ from licenses.archiving.model import (
     Stray,
     archive_not_found,
     archived_meanwhile,
+    check_there,
     is_stray,
     retained_until,
 )
@@ -288,10 +289,15 @@ class Archiving:
             if not tells_of(held, standing, since):
                 continue
             if held.state is not ArchiveState.CLAIMED:
+                gone, gone_zh = (
+                    ("; that archive was destroyed, and what was destroyed is not archived again",
+                     "；该归档包已销毁，已销毁的内容不再归档")
+                    if held.state in GOING else ("", "")
+                )  # fmt: skip
                 raise AlreadyExists(
-                    f"it is archived already, as {held.name}",
+                    f"it is archived already, as {held.name}{gone}",
                     reason="ARCHIVED_ALREADY",
-                    message_zh=f"已归档：{held.name}",
+                    message_zh=f"已归档：{held.name}{gone_zh}",
                     archive=held.name,
                 )
             if held.retention is not retention and self._is_put(held):
@@ -385,12 +391,15 @@ class Archiving:
     def file(self, name: str, what: str, reason: str, principal: Principal) -> bytes:
         """The package, the report or the certificate, as it was kept. Audited.
 
-        Raises NotFound (FILE_NOT_MADE), DataLoss (ARCHIVE_ALTERED).
+        Raises NotFound (FILE_NOT_MADE), DataLoss (ARCHIVE_ALTERED), and of a package
+        FailedPrecondition (ARCHIVE_DESTROYED, DESTRUCTION_APPROVED).
         """
         check_text(reason, name="reason")
         found = self.get(name, principal)
+        if what == "package":
+            check_there(found)
         object_name = {
-            "package": found.object_name if found.state not in GOING else "",
+            "package": found.object_name,
             "report": report_name(found.report_sha256),
             "certificate": report_name(found.certificate_sha256),
         }[what]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from exchange.v1 import audit_pb2, audit_pb2_grpc, catalog_pb2_grpc
@@ -37,7 +38,13 @@ class Asking:
         self._names: tuple[float, Mapping[str, Mapping[str, tuple[str, str]]]] = (0.0, {})
 
     async def code(
-        self, text: str, purpose: str, card: str, visitor: str, person: Person | None
+        self,
+        text: str,
+        purpose: str,
+        card: str,
+        visitor: str,
+        person: Person | None,
+        as_of: datetime | None = None,
     ) -> verifying_pb2.VerifyLicenseResponse:
         """What a code shows, typed or scanned. Raises InvalidArgument, ResourceExhausted.
 
@@ -46,6 +53,8 @@ class Asking:
         asked = verifying_pb2.VerifyLicenseRequest(
             purpose=purpose, visitor=visitor, holder_code=card
         )
+        if as_of is not None:
+            asked.as_of.FromDatetime(as_of)
         if is_offline(text):
             asked.qr = text
         else:
@@ -53,13 +62,20 @@ class Asking:
         return await self._verified(asked, person)
 
     async def license(
-        self, document: bytes, purpose: str, visitor: str, person: Person | None
+        self,
+        document: bytes,
+        purpose: str,
+        visitor: str,
+        person: Person | None,
+        as_of: datetime | None = None,
     ) -> verifying_pb2.VerifyLicenseResponse:
-        """What a file is worth as a license now."""
-        return await self._verified(
-            verifying_pb2.VerifyLicenseRequest(document=document, purpose=purpose, visitor=visitor),
-            person,
+        """What a file is worth as a license now, or was at a time."""
+        asked = verifying_pb2.VerifyLicenseRequest(
+            document=document, purpose=purpose, visitor=visitor
         )
+        if as_of is not None:
+            asked.as_of.FromDatetime(as_of)
+        return await self._verified(asked, person)
 
     async def record(self, file: bytes) -> audit_pb2.VerifySavedRecordResponse:
         """What a receipt or a proof is worth. Raises InvalidArgument, RECORD_UNREADABLE."""

@@ -18,6 +18,7 @@ from portal.verifier.model import Answer, Light, Row, Told, checks_seen
 from seal.v1 import seal_pb2
 
 _GREEN: Final = Told(en="Genuine and in force", zh="真实有效")
+_THEN: Final = Told(en="In force at that time", zh="所问时间有效")
 _OVER: Final = Told(en="This code is over", zh="此码已失效")
 _ENDED: Final = Told(en="No longer in force", zh="证照已失效")
 _FALSE: Final = Told(en="Not genuine", zh="不可信")
@@ -38,6 +39,10 @@ _MEANINGS: Final[Mapping[str, tuple[Light, Told]]] = {
     "LICENSE_EXPIRED": (_RED, Told(en="Run out", zh="证照已过有效期")),
     "LICENSE_SUSPENDED": (_AMBER, Told(en="Suspended", zh="证照暂扣中")),
     "LICENSE_NOT_YET_VALID": (_AMBER, Told(en="Not valid yet", zh="证照尚未生效")),
+    "NOT_IN_FORCE_THEN": (
+        _AMBER,
+        Told(en="Not in force at that time", zh="所问时间不处于有效状态"),
+    ),
     "METADATA_CHANGED": (_RED, _FALSE),
     "DOCUMENT_NOT_VERIFIED": (_RED, _FALSE),
     "QR_UNREADABLE": (_AMBER, Told(en="Not a presented license", zh="这不是亮证码")),
@@ -110,11 +115,20 @@ Names = Mapping[str, tuple[str, str]]
 
 
 def answer_to_code(
-    found: verifying_pb2.VerifyLicenseResponse, names: Names, *, english: bool, card_seen: bool
+    found: verifying_pb2.VerifyLicenseResponse,
+    names: Names,
+    *,
+    english: bool,
+    card_seen: bool,
+    past: bool = False,
 ) -> Answer:
-    """The answer to a code; `names`: what its fields are called, English and Chinese."""
+    """The answer to a code; `names`: what its fields are called, English and Chinese.
+
+    `past`: a time that is over was asked about, and says nothing of today.
+    """
     verdict = found.verdict
-    light, word = _meaning(verdict)
+    light, word = _meaning(verdict, past=past)
+    passed = verdict.indication == seal_pb2.INDICATION_PASSED
     return Answer(
         light=light,
         word=word,
@@ -127,7 +141,7 @@ def answer_to_code(
             replace(one, title=_ASKED.get(said.name, one.title))
             for one, said in zip(checks_seen(verdict.checks), verdict.checks, strict=True)
         ),
-        advice=_advice(verdict, card_seen=card_seen) if light is Light.GREEN else (),
+        advice=_advice(verdict, card_seen=card_seen) if passed else (),
         shown=tuple(
             Row(name=Told(en=names.get(key, (key, key))[0], zh=names.get(key, (key, key))[1]),
                 value=found.fields[key])
@@ -157,15 +171,17 @@ def with_license(
     english: bool,
     asked: bool,
     named: bool = False,
+    past: bool = False,
 ) -> Answer:
     """The answer to a file, with what its license is worth now.
 
-    `asked`: a purpose was said; `named`: a department asked, and no visitor.
+    `asked`: a purpose was said; `named`: a department asked, and no visitor; `past`: a time that
+    is over was asked about.
     """
     verdict = found.verdict
     if verdict.sub_indication in NO_LICENSE:
         return answer
-    light, word = _meaning(verdict)
+    light, word = _meaning(verdict, past=past)
     # A visitor is no department: whether the copy is for them, nobody compared.
     theirs = not named and verdict.sub_indication == "COPY_FOR_OTHER_RECEIVER"
     summary = _COPY if theirs else _summary(verdict)
@@ -202,9 +218,9 @@ def _summary(verdict: seal_pb2.Verdict) -> Told:
     return Told(en=f"{english[:1].upper()}{english[1:]}.", zh=ended)
 
 
-def _meaning(verdict: seal_pb2.Verdict) -> tuple[Light, Told]:
+def _meaning(verdict: seal_pb2.Verdict, *, past: bool) -> tuple[Light, Told]:
     if verdict.indication == seal_pb2.INDICATION_PASSED:
-        return Light.GREEN, _GREEN
+        return (Light.AMBER, _THEN) if past else (Light.GREEN, _GREEN)
     unknown = (Light.AMBER, Told(en="Not confirmed", zh="不能确认"))
     return _MEANINGS.get(verdict.sub_indication, unknown)
 

@@ -45,6 +45,7 @@ from portal.verifier.model import Answer, Light, answer_of
 from portal.verifier.offline import OfflinePages
 from portal.verifier.pictures import GREATEST_DRAWN, Drawing, Shown
 from portal.verifier.recorded import answer_to_record
+from runtime.clock import CHINA
 from runtime.errors import DomainError, InvalidArgument, Unauthenticated
 from runtime.identity import Role
 from seal.v1 import seal_pb2
@@ -52,6 +53,7 @@ from seal.v1 import seal_pb2
 LONGEST_NAME: Final = 200
 LONGEST_CODE: Final = 8_000
 LONGEST_PURPOSE: Final = 200
+LONGEST_TIME: Final = 30
 GREATEST_RECORD: Final = 3 * 1024 * 1024
 _FIELD: Final = "document"
 _EVIDENCE: Final = "EVIDENCE"
@@ -62,6 +64,7 @@ _FIELDS: Final = {
     "BAD_TEXT": "purpose",
     "PURPOSE_REQUIRED": "purpose",
     "BAD_HOLDER_CODE": "card",
+    "BAD_TIME": "as_of",
 }
 _CODE: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z \t-]{20,48}")
 #: How every identifier of GB/T 36904 begins.
@@ -86,7 +89,9 @@ class Verifying:
 
 async def ask(request: Request) -> Response:
     """The page that takes a code or a file."""
-    asked = page(request, "verifier/ask.html", code="", purpose="", file_purpose="")
+    asked = page(
+        request, "verifier/ask.html", code="", purpose="", as_of="", file_purpose="", file_as_of=""
+    )
     return asked if request.cookies.get(COOKIE) else known(asked)
 
 
@@ -94,19 +99,22 @@ async def judge_code(request: Request) -> Response:
     """The answer to a code that was typed or scanned."""
     room, address = _room(request), _address(request)
     room.visitors.begin(address, code=True)
-    async with request.form(max_files=0, max_fields=5) as form:
+    async with request.form(max_files=0, max_fields=6) as form:
         code, purpose = _text(form, "code", LONGEST_CODE), _text(form, "purpose", LONGEST_PURPOSE)
         card, token = _text(form, "card", 40).upper(), form.get("token")
+        then = _text(form, "as_of", LONGEST_TIME)
     try:
-        person = _asker(request, token)
+        as_of, person = _time(then), _asker(request, token)
         _check_code(code)
         _check_purpose(person, purpose)
-        found = await room.asking.code(code, purpose, card, room.visitors.word(address), person)
+        visitor = room.visitors.word(address)
+        found = await room.asking.code(code, purpose, card, visitor, person, as_of)
     except (InvalidArgument, Unauthenticated) as error:
         # What they typed stands there again, but for the number of a person.
         typed = "" if is_offline(code) else code
         return page(
-            request, "verifier/ask.html", error=error, code=typed, purpose=purpose, file_purpose="",
+            request, "verifier/ask.html", error=error, code=typed, purpose=purpose, as_of=then,
+            file_purpose="", file_as_of="",
             wrong=_FIELDS.get(error.reason, "code"), status=_status(error),
         )  # fmt: skip
     if found.verdict.sub_indication in _IN_VAIN:
@@ -114,7 +122,9 @@ async def judge_code(request: Request) -> Response:
     names = await room.asking.names(found.license_type_display_name)
 
     def answer(language: str) -> Answer:
-        return answer_to_code(found, names, english=language == "en", card_seen=bool(card))
+        return answer_to_code(
+            found, names, english=language == "en", card_seen=bool(card), past=as_of is not None
+        )
 
     return _answered(request, answer, kind="qr" if is_offline(code) else "code")
 
@@ -123,7 +133,7 @@ async def judge_file(request: Request) -> Response:
     """The answer to a file that was sent."""
     room, address = _room(request), _address(request)
     room.visitors.begin(address)
-    async with room.visitors.file(), request.form(max_files=1, max_fields=3) as form:
+    async with room.visitors.file(), request.form(max_files=1, max_fields=4) as form:
         note_files(request, form)
         try:
             return await _judge_file(request, room, form, room.visitors.word(address))
@@ -131,10 +141,11 @@ async def judge_file(request: Request) -> Response:
             if error.reason in _NONE_OF_OURS:
                 request.scope.pop(SCOPE_FILES)  # nothing comes of choosing it again
             purpose = _text(form, "purpose", LONGEST_PURPOSE)
-            wrong = "file-purpose" if error.reason in _FIELDS else _FIELD
+            wrong = f"file-{_FIELDS[error.reason]}" if error.reason in _FIELDS else _FIELD
             return page(
-                request, "verifier/ask.html", error=error, code="", purpose="",
-                file_purpose=purpose, wrong=wrong, status=_status(error),
+                request, "verifier/ask.html", error=error, code="", purpose="", as_of="",
+                file_purpose=purpose, file_as_of=_text(form, "as_of", LONGEST_TIME), wrong=wrong,
+                status=_status(error),
             )  # fmt: skip
 
 
@@ -168,9 +179,8 @@ async def _judge_file(request: Request, room: Verifying, form: FormData, visitor
     if records:
         answer = await _recorded(room, records)
         return _answered(request, answer, kind="record", name=name, size=size)
-    answer, shown = await _judged(
-        room, document, purpose, visitor, _asker(request, form.get("token"))
-    )
+    as_of, person = _time(_text(form, "as_of", LONGEST_TIME)), _asker(request, form.get("token"))
+    answer, shown = await _judged(room, document, purpose, visitor, person, as_of)
     return _answered(request, answer, kind="file", name=name, size=size, shown=shown)
 
 
@@ -187,6 +197,26 @@ def _asker(request: Request, token: object) -> Person | None:
 
 def _status(error: DomainError) -> int:
     return 403 if isinstance(error, Unauthenticated) else 0  # of a form of an earlier session
+
+
+def _time(text: str) -> datetime | None:
+    """A past minute as a field of a form has it, in China's time; None where there is none.
+
+    Raises InvalidArgument, BAD_TIME.
+    """
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text).replace(tzinfo=CHINA)
+    except ValueError:
+        found = None
+    if found is None or found > datetime.now(UTC):
+        raise InvalidArgument(
+            "the time asked about is a past one, such as 2026-01-31 09:00, in China's time",
+            reason="BAD_TIME",
+            message_zh="所问时间应为过去的时间（北京时间），如 2026-01-31 09:00",
+        )
+    return found
 
 
 def _check_purpose(person: Person | None, purpose: str) -> None:
@@ -252,6 +282,7 @@ async def _judged(
     purpose: str,
     visitor: str,
     person: Person | None,
+    as_of: datetime | None,
 ) -> tuple[Answering, Shown]:
     """Seal, picture, and where it is a license of this node, what that is worth now."""
     size = document.size or 0
@@ -261,15 +292,16 @@ async def _judged(
     sealed, found = answer_of(verdict), None
     if sealed.light is not Light.RED and (data := await _license_in(document, verdict)):
         _check_purpose(person, purpose)
-        found = await room.asking.license(data, purpose, visitor, person)
+        found = await room.asking.license(data, purpose, visitor, person, as_of)
 
     def answer(language: str) -> Answer:
         if found is None:
             return sealed
         english = language == "en"
         return with_license(
-            sealed, found, english=english, asked=bool(purpose), named=person is not None
-        )
+            sealed, found, english=english, asked=bool(purpose), named=person is not None,
+            past=as_of is not None,
+        )  # fmt: skip
 
     if size > GREATEST_DRAWN:
         return answer, Shown(reason="PICTURE_NONE")

@@ -78,7 +78,12 @@ def test_two_persons_destroy_what_has_reached_its_end(scene: Scene) -> None:
     refused("ARCHIVE_DESTROYED", FailedPrecondition, lambda: scene.approve(name))
     refused("ARCHIVE_DESTROYED", FailedPrecondition, lambda: scene.guarding.check(name, FIRST))
     assert scene.archiving.file(name, "certificate", "查验", FIRST) == certificate
-    refused("FILE_NOT_MADE", NotFound, lambda: scene.archiving.file(name, "package", "查验", FIRST))
+    refused(
+        "ARCHIVE_DESTROYED", FailedPrecondition,
+        lambda: scene.archiving.file(name, "package", "查验", FIRST),
+    )  # fmt: skip
+    with pytest.raises(AlreadyExists, match="was destroyed"):
+        scene.archive()
 
 
 def test_where_it_is_set_only_people_ask_and_decide(scene: Scene) -> None:

@@ -59,7 +59,7 @@ def test_after_the_approval_nobody_turns_it_down_and_a_repeat_ends_it(
     ):
         refused("DESTRUCTION_APPROVED", FailedPrecondition, call)
     refused(
-        "FILE_NOT_MADE", NotFound,
+        "DESTRUCTION_APPROVED", FailedPrecondition,
         lambda: scene.archiving.file(asked.name, "package", "查验", FIRST),
     )  # fmt: skip
     refused("SAME_PERSON", PermissionDenied, lambda: scene.approve(asked.name, FIRST))

@@ -295,7 +295,7 @@ def test_two_destroy_what_has_reached_its_end_and_a_sealed_certificate_stays(
     request = seal_pb2.VerifyDocumentRequest(document=file.read_bytes())
     verdict = scene["auditor"].seals.VerifyDocument(request, timeout=60).verdict
     assert verdict.indication == seal_pb2.INDICATION_PASSED
-    assert "FILE_NOT_MADE" in run(*fetch, *here).stderr
+    assert "ARCHIVE_DESTROYED" in run(*fetch, *here).stderr
     assert "DESTROYED" in run("archives", "show", name, *here).output
 
 

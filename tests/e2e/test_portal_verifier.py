@@ -31,6 +31,7 @@ from tests.builders.wallet import Wallet, posted
 from tongban.demonstration import sharing
 
 #: What a visitor is shown, and the colour and word that they read.
+LONG_AGO = "2001-01-01T08:00"
 VERDICTS = (
     ("online", "green", "真实有效", "Genuine and in force"),
     ("online_bound", "amber", "不是出示给您的", "Not shown to you"),
@@ -113,7 +114,7 @@ def files(node: Site, shown: Shown) -> dict[str, Path]:
 def send_code(page: Page, node: Site, code: str, **more: str) -> None:
     page.goto(f"{node.url}/verify")
     if more:
-        page.locator("summary").click()
+        page.locator("form[action='/verify/code'] summary").click()
     for name, value in {"code": code, **more}.items():
         page.fill(f"#{name}", value)
     page.locator("form[action='/verify/code'] button[type=submit]").click()
@@ -188,6 +189,11 @@ def test_a_code_shows_what_its_holder_chose_and_they_see_the_look(node, browser,
         assert person.name not in page.locator("main").inner_text()
         send_code(page, node, shown.codes["online"], card=person.citizen_number)
         expect(page.locator(".verdict.green")).not_to_contain_text("请自行核对")
+        # Of a time before it was issued it was not in force, and nobody is told that it is green.
+        send_code(page, node, shown.codes["offline"], card=person.citizen_number, as_of=LONG_AGO)
+        expect(page.locator(".verdict.amber")).to_contain_text("当时尚未签发")
+        send_code(page, node, shown.codes["offline"], as_of="2999-01-01T08:00")
+        expect(page.locator("#as_of[aria-invalid]")).to_have_value("2999-01-01T08:00")
         send_code(page, node, shown.codes["offline"], card="12")
         expect(page.locator("#card[aria-invalid]")).to_be_visible()
         send_code(page, node, shown.license.license_identifier)
@@ -417,7 +423,8 @@ def test_it_works_without_scripts_and_by_the_keyboard(node, browser, files):
         expect(page.locator("[data-scan]")).to_be_hidden()
         page.locator("#document").set_input_files(files["sound"])
         page.locator("#document").focus()
-        page.keyboard.press("Tab")
+        for _ in range(2):  # past the earlier time, which is folded away
+            page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("真实有效")
 

@@ -42,7 +42,7 @@ def response(reason: str = "", **more: object) -> verifying_pb2.VerifyLicenseRes
 
 def test_every_word_of_the_node_has_a_meaning() -> None:
     said = {*map(str, Refusal), *map(str, Fault)}
-    assert said - set(_MEANINGS) - NO_LICENSE <= {"NO_MATCH", "NOT_IN_FORCE_THEN"}
+    assert said - set(_MEANINGS) - NO_LICENSE <= {"NO_MATCH"}
     assert not {light for light, _ in _MEANINGS.values()} & {Light.GREEN}
     for reason in said:
         answer = answer_to_code(response(reason), {}, english=False, card_seen=False)
@@ -116,6 +116,18 @@ def test_a_laymans_sentence_names_no_file_inside_a_file(
     )
     assert (answer.summary.en, answer.summary.zh) == (told, told_zh)
     assert answer.checks[0].detail.en == said
+
+
+def test_what_was_in_force_once_is_not_green_today() -> None:
+    found = response()
+    answer = answer_to_code(found, {}, english=False, card_seen=True, past=True)
+    assert (answer.light, answer.word.zh) == (Light.AMBER, "所问时间有效")
+    sealed = answer_of(seal_pb2.Verdict(
+        indication=seal_pb2.INDICATION_PASSED,
+        now=seal_pb2.Standing(indication=seal_pb2.INDICATION_PASSED),
+    ))  # fmt: skip
+    answer = with_license(sealed, found, english=False, asked=True, past=True)
+    assert (answer.light, answer.summary.zh) == (Light.AMBER, "说明。")
 
 
 def test_whose_card_is_to_be_compared_is_said_once() -> None:
