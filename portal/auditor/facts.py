@@ -28,6 +28,7 @@ FACTS: Final = {
     "archives": ("Archives", "档案"),
     "area": ("Area", "区域"),
     "asked_by": ("Asked for by", "提出方"),
+    "as_of": ("Asked about the state at", "所问时间"),
     "at": ("As of", "核验时点"),
     "attachment": ("Attachment", "附件"),
     "attachments": ("Attachments", "附件"),
