@@ -27,6 +27,7 @@ from portal.office.words import department_of
 from portal.pages import after
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
+from runtime.clock import CHINA
 from runtime.errors import DomainError, NotFound, PermissionDenied
 
 
@@ -71,7 +72,8 @@ async def narrow(request: Request, person: Person) -> Response:
     held = await _held(request, ask)
     wanted = terms.shown_again(given)
     try:
-        wanted = terms.read(given)
+        wanted = terms.read_left(given)
+        terms.check_end(wanted, datetime.now(CHINA).date())
         change = granting.changed(held, wanted)
         if one(given, "act") == "narrow" and one(given, "seen") == wanted.digest():
             asked = grants_pb2.NarrowGrantRequest(
@@ -82,7 +84,7 @@ async def narrow(request: Request, person: Person) -> Response:
                 **change,
             )
             await ask.tell(ask.grants.NarrowGrant, asked)
-            return RedirectResponse(words.address_of(held.name), 303)
+            return RedirectResponse(words.done_at(words.address_of(held.name), "narrowed"), 303)
         trial, seen = await asyncio.gather(
             granting.trial(ask, held, change),
             granting.preview(

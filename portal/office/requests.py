@@ -26,6 +26,7 @@ from portal.office.words import department_of
 from portal.pages import after
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
+from runtime.clock import CHINA
 from runtime.errors import DomainError, NotFound, PermissionDenied
 
 GREATEST_FIELDS = 700
@@ -94,6 +95,7 @@ async def decide(request: Request, person: Person) -> Response:
     wanted, seen = terms.shown_again(given), None
     try:
         wanted = terms.read(given)
+        terms.check_end(wanted, datetime.now(CHINA).date())
         seen = await granting.preview(ask, held.resource, department_of(held.name), wanted)
         if one(given, "act") != "approve" or one(given, "seen") != wanted.digest():
             return await _page(request, ask, held, wanted=wanted, seen=seen, typed=given)
@@ -121,8 +123,8 @@ async def _approve(
         request_id=one(given, "request_id"),
     )
     answer = await ask.tell(ask.grants.ApproveAccessRequest, asked)
-    done = answer.grant.name or held.name
-    return RedirectResponse(words.address_of(done), 303)
+    name, done = (answer.grant.name, "granted") if answer.grant.name else (held.name, "proposed")
+    return RedirectResponse(words.done_at(words.address_of(name), done), 303)
 
 
 @ADMINISTRATORS
@@ -138,7 +140,7 @@ async def refuse(request: Request, person: Person) -> Response:
         )
         await ask.tell(ask.grants.RejectAccessRequest, asked)
 
-    return await _answering(request, person, act)
+    return await _answering(request, person, act, "refused")
 
 
 @ADMINISTRATORS
@@ -151,7 +153,7 @@ async def give_back(request: Request, person: Person) -> Response:
         )
         await ask.tell(ask.grants.ReturnAccessRequest, asked)
 
-    return await _answering(request, person, act)
+    return await _answering(request, person, act, "returned")
 
 
 @ADMINISTRATORS
@@ -164,10 +166,10 @@ async def endorse(request: Request, person: Person) -> Response:
         )
         await ask.tell(ask.grants.EndorseAccessRequest, asked)
 
-    return await _answering(request, person, act)
+    return await _answering(request, person, act, "endorsed")
 
 
-async def _answering(request: Request, person: Person, act: Any) -> Response:
+async def _answering(request: Request, person: Person, act: Any, done: str) -> Response:
     """Do an act on a request and show it; after a refusal the form has what was typed."""
     given = await form_of(request, person)
     ask = asking(request, person)
@@ -177,7 +179,8 @@ async def _answering(request: Request, person: Person, act: Any) -> Response:
         raise
     except DomainError as error:
         return await _page(request, ask, await _held(request, ask), error=error, typed=given)
-    return RedirectResponse(words.address_of(name_of(request, "accessRequests")), 303)
+    address = words.address_of(name_of(request, "accessRequests"))
+    return RedirectResponse(words.done_at(address, done), 303)
 
 
 async def _held(request: Request, ask: Asking) -> grants_pb2.AccessRequest:

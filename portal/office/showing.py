@@ -53,6 +53,7 @@ async def show(
         departments=departments,
         who=InLanguage(lambda language: actors.teller(sayer(language), departments, persons)),
         words=words,
+        done="" if error else words.DONE.get(request.query_params.get("done", ""), ""),
         masks=terms.MASKS,
         test_words=terms.TESTS,
         operation_words=terms.OPERATIONS,
@@ -69,6 +70,9 @@ def _in_words(error: DomainError | None) -> tuple[DomainError | None, str]:
     named = [words.FIELDS[field] for field in told if field in words.FIELDS]
     if error is None or not named:
         return error, ""
+    marked = " ".join(dict.fromkeys(one[0] for one in named))
+    if isinstance(error, terms.UnfitTerms):
+        return error, marked
     english = ", ".join(dict.fromkeys(one[1] for one in named))
     chinese = "、".join(dict.fromkeys(one[2] for one in named))
     said = InvalidArgument(
@@ -76,7 +80,7 @@ def _in_words(error: DomainError | None) -> tuple[DomainError | None, str]:
         reason=error.reason,
         message_zh=f"未作任何更改，请更正：{chinese}。",
     )
-    return said, " ".join(dict.fromkeys(one[0] for one in named))
+    return said, marked
 
 
 def name_of(request: Request, collection: str) -> str:

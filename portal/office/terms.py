@@ -3,7 +3,8 @@
 1. Fields: `item` is a code with its mask after a colon, one for each item given; `operation`,
    `quota`, `rate`, `until`; `filter-item-N`, `filter-test-N`, `filter-values-N`; `history`.
 2. Nothing is guessed: a mask, a test or a number that is not known is refused.
-3. What was previewed is told apart from what was changed since by the digest of the terms.
+3. Nothing chosen is refused: to the services no operations and no items mean all that there are.
+4. What was previewed is told apart from what was changed since by the digest of the terms.
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ _OPERATIONS: Final = {
 MASKS: Final = {number: word for word, number in _MASKS.items()}
 TESTS: Final = {number: word for word, number in _TESTS.items()}
 OPERATIONS: Final = {number: word for word, number in _OPERATIONS.items()}
+
+
+class UnfitTerms(InvalidArgument):
+    """What the form itself refuses, in words for who filled it in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +99,39 @@ class Terms:
 
 
 def read(given: Fields) -> Terms:
-    """The terms of a form. Raises InvalidArgument (TERMS_INVALID)."""
-    return replace(
+    """The terms of a form. Raises UnfitTerms, also where nothing is allowed."""
+    found = replace(
         shown_again(given),
         daily_quota=_number(given, "quota"),
         rate_per_minute=_number(given, "rate"),
     )
+    if not found.operations:
+        raise _bad("operation", "choose at least one operation", "请至少选择一种允许的操作")
+    return found
+
+
+def read_left(given: Fields) -> Terms:
+    """What is left of a grant by a form. Raises InvalidArgument (TERMS_INVALID)."""
+    if not any(given.get("item", ())) or not given.get("operation"):
+        raise _bad(
+            "terms",
+            "leave at least one item and one operation; to end the grant, revoke it",
+            "请至少保留一个信息项和一种操作；如需全部停止，请撤销授权",
+        )
+    return read(given)
+
+
+def check_end(wanted: Terms, today: date) -> None:
+    """Refuse a last day that is none, or is past. Raises InvalidArgument (TERMS_INVALID)."""
+    end = wanted.end_time
+    if end is None:
+        raise _bad("until", "fill in the last day", "请填写截止日期")
+    if end <= datetime.combine(today, datetime.min.time(), CHINA):
+        raise _bad(
+            "until",
+            "the last day is past: choose today or a later day",
+            "截止日期已过，请选择今天或以后的日期",
+        )
 
 
 def shown_again(given: Fields) -> Terms:
@@ -180,7 +212,7 @@ def _conditions(given: Fields) -> Iterable[grants_pb2.RowCondition]:
 def _number(given: Fields, field: str) -> int:
     text = one(given, field) or "0"
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise _bad(field, "is a number", "应为数字：请重新填写")
+        raise _bad(field, "a bound is a number, or 0 for none", "上限应为数字，0 表示不限")
     return int(text)
 
 
@@ -190,9 +222,9 @@ def _known(words: Mapping[str, _Choice], word: str) -> _Choice:
     return words[word]
 
 
-def _bad(field: str, english: str, chinese: str) -> InvalidArgument:
-    return InvalidArgument(
-        f"{field}: {english}",
+def _bad(field: str, english: str, chinese: str) -> UnfitTerms:
+    return UnfitTerms(
+        english,
         reason="TERMS_INVALID",
         message_zh=chinese,
         violations=[FieldViolation(field, english)],

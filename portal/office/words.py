@@ -169,6 +169,31 @@ FIELDS: Final = {
 }
 
 
+#: What a page says first when what it shows was done just now: English, Chinese.
+DONE: Final = {
+    "granted": ("Granted: the access is in force as below.", "已同意授权，授权内容如下。"),
+    "narrowed": ("The grant is narrowed; it holds as below.", "授权已收窄，现行内容如下。"),
+    "proposed": (
+        "Your proposal is made; the authority has to agree before data is given.",
+        "已报主管部门，同意后授权生效。",
+    ),
+    "endorsed": ("You agreed, as the authority: the access is granted.", "已同意，授权生效。"),
+    "refused": (
+        "The request is refused; who asked sees why.",
+        "已不同意该申请，申请部门可查看原因。",
+    ),
+    "returned": (
+        "The request is given back; its clock pauses until it comes again.",
+        "已退回补充材料，重新提交前时限暂停计算。",
+    ),
+}
+
+
+def done_at(address: str, done: str) -> str:
+    """The address of a page that says what was done, with the keyboard's focus on it."""
+    return f"{address}?done={done}#done"
+
+
 def act(kind: str) -> tuple[str, str]:
     """What a clock runs for, English and Chinese."""
     plain = kind.replace("_", " ")

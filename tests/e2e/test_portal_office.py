@@ -186,6 +186,20 @@ def test_a_request_is_granted_as_it_was_previewed(office: Office, page: Page) ->
     page.goto(f"{office.site.url}{address(office.waiting)}")
     expect(page.locator("main")).to_contain_text("法定时限")
     expect(page.get_by_role("button", name="同意授权")).to_have_count(0)
+    # Nothing chosen is not everything, and a last day that is past is told before anything else.
+    asked = page.locator("[name=operation]")
+    for at in range(asked.count()):
+        asked.nth(at).uncheck()
+    page.get_by_role("button", name="预览对方所见").click()
+    expect(page.locator("[role=alert]")).to_contain_text("请至少选择一种允许的操作")
+    expect(page.get_by_role("button", name="同意授权")).to_have_count(0)
+    for at in range(asked.count()):
+        asked.nth(at).check()
+    until = page.input_value("#until")
+    page.fill("#until", "2020-01-01")
+    page.get_by_role("button", name="预览对方所见").click()
+    expect(page.locator("[role=alert]")).to_contain_text("截止日期已过")
+    page.fill("#until", until)
     page.get_by_label("联系电话").select_option("phone:last_four")
     page.get_by_text("限定记录范围").click()
     page.locator("#fi0").select_option("birth_date")
@@ -207,6 +221,8 @@ def test_a_request_is_granted_as_it_was_previewed(office: Office, page: Page) ->
     expect(page.locator("#reason")).to_have_value("仅需成年人记录")
     page.get_by_role("button", name="同意授权").click()
     page.wait_for_url("**/office/grants/human-resources/*")
+    expect(page.locator("[role=status]")).to_contain_text("已同意授权")
+    expect(page.locator("[role=status]")).to_be_focused()
     expect(page.locator("main")).to_contain_text("仅后四位")
     expect(page.locator("main")).to_contain_text("50 条")
 
@@ -225,12 +241,21 @@ def test_a_refusal_needs_its_legal_basis_and_keeps_what_was_typed(
     assert not faults(page)
     page.fill("#basis", BASIS)
     page.get_by_role("button", name="不同意申请").click()
+    expect(page.locator("[role=status]")).to_contain_text("已不同意该申请")
     expect(page.locator("h1")).to_contain_text("未同意")
     expect(page.locator("main")).to_contain_text("用途不明确")
 
 
 def test_a_grant_is_tried_and_narrowed(office: Office, page: Page) -> None:
     page.goto(f"{office.site.url}{address(office.grant)}")
+    asked = page.locator("[name=operation]")
+    for at in range(asked.count()):
+        asked.nth(at).uncheck()
+    page.get_by_role("button", name="推演影响").click()
+    expect(page.locator("[role=alert]")).to_contain_text("如需全部停止，请撤销授权")
+    expect(page.get_by_role("button", name="收窄授权")).to_have_count(0)
+    for at in range(asked.count()):
+        asked.nth(at).check()
     page.get_by_label("户籍地址").select_option("")
     page.get_by_role("button", name="推演影响").click()
     expect(page.locator("#trial")).to_contain_text("不再提供该项")
@@ -239,7 +264,7 @@ def test_a_grant_is_tried_and_narrowed(office: Office, page: Page) -> None:
     keep_picture(page, "office-trial-desktop-zh")
     page.fill("#reason", "用途不需要地址")
     page.get_by_role("button", name="收窄授权").click()
-    expect(page.locator("main")).to_contain_text("收窄")
+    expect(page.locator("[role=status]")).to_contain_text("授权已收窄")
     expect(page.get_by_label("户籍地址")).to_have_count(0)
     # Who narrowed it is called by name.
     expect(page.locator("[aria-labelledby=versions]")).to_contain_text("冯户籍")

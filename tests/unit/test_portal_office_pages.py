@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -163,6 +164,15 @@ def test_a_refusal_names_the_fields_as_the_form_does() -> None:
     page = shown("request", error=error, **facts)
     assert "请更正：信息项、截止日期" in page
     assert 'aria-invalid="true"' in page
+
+
+def test_what_the_form_itself_refuses_is_told_in_its_words() -> None:
+    facts = request(PENDING, decides=True)
+    with pytest.raises(InvalidArgument) as refused:
+        terms.check_end(replace(facts["wanted"], until="2020-01-01"), date(2026, 1, 5))
+    page = shown("request", error=refused.value, **facts)
+    assert "截止日期已过，请选择今天或以后的日期。" in page
+    assert 'id="until"' in page.partition('aria-invalid="true"')[0].rpartition("<input")[2]
 
 
 def test_a_trust_list_says_for_what_and_until_when() -> None:

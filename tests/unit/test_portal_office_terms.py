@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -47,6 +47,30 @@ def test_nothing_is_guessed(field: str, value: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         terms.read({**FORM, field: [value]})
     assert refused.value.reason == "TERMS_INVALID"
+
+
+def test_nothing_chosen_is_not_everything() -> None:
+    none = {key: value for key, value in FORM.items() if key != "operation"}
+    with pytest.raises(InvalidArgument) as refused:
+        terms.read(none)
+    assert "请至少选择一种允许的操作" in refused.value.message_zh
+    for left in (none, {**FORM, "item": ["", ""]}):
+        with pytest.raises(InvalidArgument) as refused:
+            terms.read_left(left)
+        assert "请撤销授权" in refused.value.message_zh
+    assert terms.read_left(FORM) == terms.read(FORM)
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [("2026-12-30", "已过"), ("", "请填写"), ("soon", "无效")],
+)
+def test_a_last_day_that_is_past_is_told_in_words(until: str, said: str) -> None:
+    wanted = terms.read({**FORM, "until": [until]})
+    with pytest.raises(InvalidArgument) as refused:
+        terms.check_end(wanted, date(2026, 12, 31))
+    assert said in refused.value.message_zh
+    terms.check_end(terms.read(FORM), date(2026, 12, 31))
 
 
 @pytest.mark.parametrize(
