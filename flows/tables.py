@@ -55,7 +55,7 @@ def read_table(path: Path, *, columns: Sequence[str], whole: bool = False) -> li
 
     With `whole` a cell that stands under no heading is refused (CELLS_SURPLUS). Raises
     InvalidArgument: TABLE_UNREADABLE, TABLE_TOO_LARGE, TABLE_EMPTY, COLUMNS_MISSING, COLUMNS_TWICE,
-    NUMBER_ROUNDED.
+    NUMBER_ROUNDED, FORMULA_NOT_COMPUTED.
     """
     try:
         size = path.stat().st_size
@@ -180,9 +180,9 @@ def read_sheets(name: str, data: bytes) -> dict[str, list[tuple[int, list[str]]]
     """Every sheet of an XLSX workbook by its title, in order: its lines, numbered from 1.
 
     `name` is what the workbook is called in an error. Raises InvalidArgument: TABLE_UNREADABLE,
-    TABLE_TOO_LARGE, NUMBER_ROUNDED.
+    TABLE_TOO_LARGE, NUMBER_ROUNDED, FORMULA_NOT_COMPUTED.
     """
-    from openpyxl import load_workbook  # 100 ms that only a spreadsheet costs
+    from openpyxl.reader.excel import ExcelReader  # 100 ms that only a spreadsheet costs
     from openpyxl.utils.exceptions import InvalidFileException
 
     found: dict[str, list[tuple[int, list[str]]]] = {}
@@ -190,8 +190,14 @@ def read_sheets(name: str, data: bytes) -> dict[str, list[tuple[int, list[str]]]
     try:
         if not _is_bounded(data):
             raise _too_large(Path(name))
-        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        for sheet in book.worksheets[:GREATEST_SHEETS]:
+        reader = ExcelReader(io.BytesIO(data), read_only=True, data_only=True)
+        reader.read()
+        parts = {sheet.name: part.target for sheet, part in reader.parser.find_sheets()}
+        for sheet in reader.wb.worksheets[:GREATEST_SHEETS]:
+            with reader.archive.open(parts[sheet.title]) as part:
+                cell = _not_computed(part)
+            if cell:
+                raise _formula(name, sheet.title, cell)
             lines = found[sheet.title] = []
             # What a sheet says of its size may be of before its last rows: they are counted.
             sheet.reset_dimensions()
@@ -246,6 +252,36 @@ def _longest_run(unpacked: IO[bytes]) -> int:
             run = len(rest) - rest.rfind(b"<") - 1
             longest = max(longest, max(map(len, rest.split(b"<"))))
     return longest
+
+
+def _not_computed(part: IO[bytes]) -> str:
+    """The first cell of a sheet with a formula and nothing that came of it; "" if none.
+
+    Programs that compute nothing write such (and a text that begins with = so): read as empty, what
+    stands there would be lost. An empty text that was computed says that it is a text.
+    """
+    from openpyxl.xml.functions import iterparse
+
+    for _, element in iterparse(part):
+        kind = element.tag.rpartition("}")[2]
+        if kind == "c" and element.get("t") != "str":
+            held = {one.tag.rpartition("}")[2]: one.text for one in element}
+            if "f" in held and not held.get("v"):
+                return element.get("r") or "?"
+        if kind == "row":
+            element.clear()
+    return ""
+
+
+def _formula(name: str, sheet: str, cell: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"{name}, sheet {sheet}, cell {cell}: a formula that was never computed, and would be read "
+        "as empty: open the file in a spreadsheet and save it, or write the text itself into a "
+        "cell of text",
+        reason="FORMULA_NOT_COMPUTED",
+        message_zh=f"{name} 工作表 {sheet} 单元格 {cell}：公式没有计算结果，读取时会成为空值："
+        "请用电子表格软件打开后重新保存，或在文本格式的单元格中直接填写内容",
+    )
 
 
 def _text(cell: object) -> str:

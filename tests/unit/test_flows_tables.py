@@ -73,6 +73,33 @@ def test_a_number_that_a_spreadsheet_rounds_is_refused(tmp_path, number):
     assert told.value.reason == "NUMBER_ROUNDED"
 
 
+@pytest.mark.parametrize("formula", ['=A2&"x"', "=说明"])
+def test_a_formula_that_was_never_computed_is_refused_with_its_place(tmp_path, formula):
+    """Programs that compute nothing write no value: the cell was read as empty."""
+    book = Workbook()
+    book.active.title = "登记"
+    book.active.append(["名称", "备注"])
+    book.active.append(["甲", None])
+    book.active.append(["乙", formula])
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(InvalidArgument, match="登记, cell B3") as told:
+        read_table(tmp_path / "t.xlsx", columns=())
+    assert told.value.reason == "FORMULA_NOT_COMPUTED"
+    assert "B3" in told.value.message_zh
+
+
+def test_what_came_of_a_formula_is_read_an_empty_text_too(tmp_path):
+    cells = (
+        b'<row r="6"><c r="A6" t="str"><f>A1</f><v>x</v></c><c r="B6"><f>1+1</f><v>2</v></c></row>'
+        b'<row r="7"><c r="A7"><v>7</v></c><c r="B7" t="str"><f>IF(A1=1,1,"")</f><v/></c></row>'
+    )
+    path = a_workbook_with(
+        tmp_path / "t.xlsx", lambda xml: xml.replace(b"</sheetData>", cells + b"</sheetData>")
+    )
+    last = [row.cells for row in read_table(path, columns=("名称",))][-2:]
+    assert last == [{"名称": "x", "值": "2"}, {"名称": "7", "值": ""}]
+
+
 def test_a_column_that_is_there_twice_is_refused(tmp_path):
     (tmp_path / "t.csv").write_text("名称,值,,,值\n甲,一,,,二\n", encoding="utf-8")
     with pytest.raises(InvalidArgument, match="值") as told:
@@ -155,7 +182,7 @@ def test_rows_beyond_what_a_sheet_says_of_its_size_are_read(tmp_path, said):
 def test_a_workbook_with_a_cell_like_a_bomb_is_refused_before_it_is_opened(
     tmp_path, cell, monkeypatch
 ):
-    monkeypatch.setattr("openpyxl.load_workbook", None)  # it is not asked
+    monkeypatch.setattr("openpyxl.reader.excel.ExcelReader", None)  # it is not asked
     large = b'<row r="6"><c r="A6" t="inlineStr">' + cell % (b"x" * 3_000_000) + b"</c></row>"
     path = a_workbook_with(
         tmp_path / "t.xlsx", lambda xml: xml.replace(b"</sheetData>", large + b"</sheetData>")
