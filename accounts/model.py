@@ -62,6 +62,7 @@ class Event(StrEnum):
     PASSKEY_ADDED = "PASSKEY_ADDED"
     PASSKEY_REMOVED = "PASSKEY_REMOVED"
     RESET_ASKED = "RESET_ASKED"
+    RESET_DECLINED = "RESET_DECLINED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

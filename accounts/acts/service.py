@@ -170,7 +170,15 @@ class Acts:
     def decline(self, work: UnitOfWork, principal: Principal, name: str) -> AskedAct:
         """Decline an act; who asked takes it back so. Raises as `confirm`, but of a second one."""
         asked = self._open(work, principal, name)
-        return self._decide(work, asked, ActState.DECLINED, principal, "act_declined")
+        decided = self._decide(work, asked, ActState.DECLINED, principal, "act_declined")
+        if asked.kind is ActKind.RESET_ACCOUNT:
+            events.add_event(
+                work.session,
+                account_of(asked),
+                kind=Event.RESET_DECLINED.value,
+                at=self._clock.now(),
+            )
+        return decided
 
     def get(self, principal: Principal, name: str) -> AskedAct:
         """One act. Raises NotFound (ACT_NOT_FOUND)."""

@@ -139,6 +139,8 @@ class _AccountEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Acco
     """A passkey was taken away."""
     ACCOUNT_EVENT_KIND_RESET_ASKED: _AccountEventKind.ValueType  # 9
     """Somebody at a counter asked that it be reset; nothing of it changed by that."""
+    ACCOUNT_EVENT_KIND_RESET_DECLINED: _AccountEventKind.ValueType  # 10
+    """What was asked for so was declined or taken back."""
 
 class AccountEventKind(_AccountEventKind, metaclass=_AccountEventKindEnumTypeWrapper):
     """What happened to an account."""
@@ -163,6 +165,8 @@ ACCOUNT_EVENT_KIND_PASSKEY_REMOVED: AccountEventKind.ValueType  # 8
 """A passkey was taken away."""
 ACCOUNT_EVENT_KIND_RESET_ASKED: AccountEventKind.ValueType  # 9
 """Somebody at a counter asked that it be reset; nothing of it changed by that."""
+ACCOUNT_EVENT_KIND_RESET_DECLINED: AccountEventKind.ValueType  # 10
+"""What was asked for so was declined or taken back."""
 Global___AccountEventKind: _TypeAlias = AccountEventKind  # noqa: Y015
 
 @_typing.final

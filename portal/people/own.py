@@ -33,6 +33,10 @@ _EVENTS: Final = {
         "A counter asked to set the account up anew; nothing changed by that",
         "窗口发起重置账户，待第二人确认（账户尚未变动）",
     ),
+    pb.ACCOUNT_EVENT_KIND_RESET_DECLINED: (
+        "Setting the account up anew was declined or taken back",
+        "重置账户的申请已被驳回或撤回",
+    ),
     pb.ACCOUNT_EVENT_KIND_LINK_OPENED: ("The link to set it up was opened", "打开了设置链接"),
     pb.ACCOUNT_EVENT_KIND_ENROLLED: ("The account was set up", "完成账户设置"),
     pb.ACCOUNT_EVENT_KIND_SIGNED_IN: ("Signed in", "登录"),
@@ -40,6 +44,11 @@ _EVENTS: Final = {
     pb.ACCOUNT_EVENT_KIND_PASSKEY_ADDED: ("A passkey was added", "添加了通行密钥"),
     pb.ACCOUNT_EVENT_KIND_PASSKEY_REMOVED: ("A passkey was removed", "移除了通行密钥"),
 }
+_RESETS: Final = (
+    pb.ACCOUNT_EVENT_KIND_RESET,
+    pb.ACCOUNT_EVENT_KIND_RESET_ASKED,
+    pb.ACCOUNT_EVENT_KIND_RESET_DECLINED,
+)
 _METHODS: Final = {
     "password": ("password and code", "密码加动态码"),
     "passkey": ("passkey", "通行密钥"),
@@ -75,8 +84,9 @@ async def _page(request: Request, person: Person, error: DomainError | None = No
     if held.fresh and not held.of_platform:
         asked = pb.BeginAddPasskeyRequest()
         adding = await told(stub.BeginAddPasskey(asked, timeout=SECONDS))
-    told_of = (pb.ACCOUNT_EVENT_KIND_RESET, pb.ACCOUNT_EVENT_KIND_RESET_ASKED)
-    reset = next((one for one in held.events if one.kind in told_of), None)
+    reset = next((one for one in held.events if one.kind in _RESETS), None)
+    if reset is not None and reset.kind == pb.ACCOUNT_EVENT_KIND_RESET_DECLINED:
+        reset = None  # told among the events; there is nothing to do about it
     done = request.query_params.get("done", "")
     return page(
         request,

@@ -137,7 +137,9 @@ def test_what_is_not_confirmed_in_time_or_taken_back_is_not_done(held):
     second = ask(held)
     held.clock.advance(WAITS)
     assert refusal(FailedPrecondition, decide, held, BEN, second.name) == "ACT_NOT_OPEN"
-    assert held.sign_in(secret)
+    owner = admitted(held, held.sign_in(secret))
+    told = [one.kind for one in held.server.own.get(owner).events if "RESET" in one.kind]
+    assert told == ["RESET_ASKED", "RESET_DECLINED", "RESET_ASKED"]  # the newest first
 
 
 def test_a_reset_is_asked_with_a_reason_and_for_who_has_an_account(local):
