@@ -25,6 +25,7 @@ from licenses.texts import (
     means_nothing,
     odd_dot,
     odd_space,
+    stand_in,
     text_problem,
 )
 from licenses.types.agreement import disagreement
@@ -187,6 +188,8 @@ def _name_problem(one: Holder) -> str:
         return "the dot of a name stands once, between two of its parts"
     if dot := odd_dot(one.name):
         return f"the dot of a person's name is · (U+00B7), and not U+{ord(dot):04X}"
+    if sign := stand_in(one.name):
+        return f"has a sign that stands for a lost or hidden character (U+{ord(sign):04X})"
     if space := odd_space(one.name):
         return f"has a space that is in no person's name (U+{ord(space):04X})"
     return ""

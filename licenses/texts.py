@@ -25,6 +25,10 @@ _HIDDEN = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+#: Arrows, shapes and other signs; what describes an ideograph (U+2FF0 to 2FFF, U+303E, U+31EF).
+_STAND_IN: Final = re.compile(
+    "[*\xd7\u203b\u204e\u2190-\u2bff\u2ff0-\u2fff\u3013\u303e\u31ef\uff0a\uff1f\ufffc\ufffd]"
+)
 #: Characters of a name that is looked for in other texts: one alone says nothing.
 _NAME_LEAST = 2
 # Long numbers have no place in a reason: a citizen number, or a mobile number.
@@ -66,7 +70,16 @@ def markup_in(value: str) -> bool:
 
     Nor has it what stands there for a lost character (`王?`), or for no value (`#REF!`, `N/A`).
     """
-    return not set("<>=@&+?#/\uff1f\ufffd").isdisjoint(value)
+    return not set("<>=@&+?#/").isdisjoint(value)
+
+
+def stand_in(value: str) -> str:
+    """The sign within a person's name that stands for a lost or a masked character; "" if none.
+
+    Systems write □ or 〓 for an ideograph that they lack, or describe it (⿰木木); a * hides one.
+    """
+    found = _STAND_IN.search(value)
+    return found[0] if found else ""
 
 
 def means_nothing(value: str) -> bool:

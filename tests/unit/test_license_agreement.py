@@ -129,9 +129,13 @@ def test_what_stands_for_a_lost_value_is_no_persons_name(name: str) -> None:
         ("买买提·\xa0艾山", "U+00A0"),
         ("John  Smith", "U+0020"),
         ("张\u3164三", "U+3164"),
+        *((f"王{sign}", f"U+{ord(sign):04X}") for sign in "*＊×□■〓※\uff1f\ufffd\ufffc\u2b1c"),
+        ("王**", "U+002A"),
+        ("王⿰木木", "U+2FF0"),
+        ("\u303e王", "U+303E"),
     ],
 )
-def test_a_dot_or_space_that_registers_do_not_have_is_told_by_its_code_point(
+def test_a_dot_sign_or_space_that_registers_do_not_have_is_told_by_its_code_point(
     name: str, told: str
 ) -> None:
     with pytest.raises(InvalidArgument) as refused:

@@ -78,6 +78,8 @@ WORDS: Final = (
      "姓名中的间隔号只在两部分之间出现一次"),
     (r"the dot of a person's name is · \(U\+00B7\), and not (U\+\w+)",
      r"姓名中的间隔号应为 ·（U+00B7），而不是 \1"),
+    (r"has a sign that stands for a lost or hidden character \((U\+\w+)\)",
+     r"含有代替缺失或隐去文字的符号（\1）"),
     (r"has a space that is in no person's name \((U\+\w+)\)", r"含有姓名中不会有的空格（\1）"),
     (r"the page shows it, and `unprinted` says not", "页面上有此字段，与 `unprinted` 不符"),
     (r"stands nowhere on the page: name it in \[slots\], or say unprinted = true",
