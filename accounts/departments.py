@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import grpc
 
 from exchange.v1 import catalog_pb2, catalog_pb2_grpc
+from runtime.departments import Parents, above
 from runtime.identity import Principal, Role
 from runtime.status import from_rpc_error
 
 KEPT: Final = 30.0
 SECONDS: Final = 10.0
-#: More departments stand above each other in no catalog; nor is a ring gone round for ever.
-_DEEPEST: Final = 16
-Parents = Callable[[], Mapping[str, str]]
 
 
 class Departments:
@@ -64,13 +62,7 @@ class Departments:
         return frozenset({own} | below)
 
     def _above(self, department: str) -> set[str]:
-        parents, found = self._parents(), set[str]()
-        for _ in range(_DEEPEST):
-            department = parents.get(department, "")
-            if not department or department in found:
-                break
-            found.add(department)
-        return found
+        return above(self._parents(), department)
 
 
 class Catalog:

@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from accounts import store
 from accounts.acts.service import Acts
 from accounts.administering import Administering
-from accounts.departments import Departments, Parents
+from accounts.departments import Departments
 from accounts.enrolling import Enrolling
 from accounts.holding import Holding
 from accounts.keyfile import open_key
@@ -37,6 +37,7 @@ from runtime.authority import Authority
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
 from runtime.database import Database
+from runtime.departments import Parents
 from runtime.errors import DomainError
 from runtime.rpc import Server
 

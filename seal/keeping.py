@@ -28,6 +28,7 @@ from seal.registry import (
     may_see_inside,
     seal_not_found,
 )
+from seal.second_person import check_thawed_by_another
 
 
 class SealBook:
@@ -120,17 +121,20 @@ class SealKeeping:
 
     def freeze(self, work: UnitOfWork, name: str, *, actor: str, reason: str) -> HeldSeal:
         """ACTIVE to FROZEN. Raises NotFound (SEAL_NOT_FOUND), FailedPrecondition (SEAL_STATE)."""
-        return self._step(work, name, EventKind.FROZEN, actor=actor, reason=reason)
+        held = self._book.hold(work, name)
+        frozen = step(held, EventKind.FROZEN)
+        return self._book.put(work, held, frozen, EventKind.FROZEN, actor=actor, reason=reason)
 
     def unfreeze(self, work: UnitOfWork, name: str, *, actor: str, reason: str) -> HeldSeal:
-        """FROZEN to ACTIVE. Raises as `freeze`."""
-        return self._step(work, name, EventKind.UNFROZEN, actor=actor, reason=reason)
+        """FROZEN to ACTIVE, by another than froze it.
 
-    def _step(
-        self, work: UnitOfWork, name: str, kind: EventKind, *, actor: str, reason: str
-    ) -> HeldSeal:
+        Raises as `freeze`, and FailedPrecondition (SECOND_PERSON_NEEDED).
+        """
         held = self._book.hold(work, name)
-        return self._book.put(work, held, step(held, kind), kind, actor=actor, reason=reason)
+        thawed = step(held, EventKind.UNFROZEN)
+        froze = store.newest_actor(work.session, name, EventKind.FROZEN)
+        check_thawed_by_another(actor, froze=froze)
+        return self._book.put(work, held, thawed, EventKind.UNFROZEN, actor=actor, reason=reason)
 
     def revoke(self, work: UnitOfWork, name: str, *, actor: str, reason: str) -> HeldSeal:
         """End a seal for good. Raises as `freeze`.

@@ -7,7 +7,8 @@
 
 1. Two persons make a seal, and change who may use it: what one administrator asked for, another
    approves. Each may turn it down, the one who asked too: that gives nobody anything.
-2. Freezing, thawing and revoking are one person's act, for they must be quick; each has a reason.
+2. Freezing and revoking are one person's act, for they must be quick. Thawing, which has no haste,
+   is another's than froze it. Each has a reason.
 3. A change of the authorization waits beside the one in force, one at a time, and ends with the
    seal.
 4. An approval may name by an etag what was looked at: then nothing else is approved.

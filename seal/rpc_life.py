@@ -1,5 +1,6 @@
 """The life of a seal on the wire: asking, deciding, freezing, thawing, revoking, its history.
 
+Who does not act for the seal's department is refused before anything else (`acting`).
 Each mutation is answered once per request id; slow work (drawing, keys) is done before its
 transaction, and not at all for a repeat.
 """
@@ -12,6 +13,7 @@ from typing import Any
 from runtime.database import Answer, Database, UnitOfWork
 from runtime.identity import Role
 from runtime.rpc import Call
+from seal.acting import Acting
 from seal.keeping import SealKeeping
 from seal.making import SealMaking
 from seal.material import TrustMaterial
@@ -46,16 +48,19 @@ class LifeRpc(StreamRpc):
         keeping: SealKeeping,
         sealing: Sealing,
         material: TrustMaterial,
+        acting: Acting,
     ) -> None:
         super().__init__(database, sealing)
         self._making = making
         self._keeping = keeping
         self._material = material
+        self._acting = acting
 
     def CreateSeal(self, request: pb.CreateSealRequest, call: Call) -> pb.CreateSealResponse:  # noqa: N802
         """See the proto."""
         actor = call.principal.system
         check_names(request)
+        self._acting.check(call.principal, request.parent)
 
         def prepare() -> HeldSeal:
             old = None
@@ -72,6 +77,7 @@ class LifeRpc(StreamRpc):
 
     def ApproveSeal(self, request: pb.ApproveSealRequest, call: Call) -> pb.ApproveSealResponse:  # noqa: N802
         """See the proto."""
+        self._acting.check_seal(call.principal, request.name)
         how = {"actor": call.principal.system, "etag": request.etag}
 
         def prepare() -> HeldSeal | None:
@@ -111,6 +117,7 @@ class LifeRpc(StreamRpc):
         self, request: pb.UpdateSealAuthorizationRequest, call: Call
     ) -> pb.UpdateSealAuthorizationResponse:
         """See the proto."""
+        self._acting.check_seal(call.principal, request.name)
         actor = call.principal.system
         wanted = from_authorization(request.authorization)
 
@@ -154,6 +161,7 @@ class LifeRpc(StreamRpc):
         step: Callable[..., HeldSeal],
     ) -> Answer:
         """One step with a reason, once."""
+        self._acting.check_seal(call.principal, request.name)
         actor, reason = call.principal.system, check_reason(request.reason, of_use=False)
 
         def act(work: UnitOfWork) -> Answer:

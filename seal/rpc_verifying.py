@@ -18,6 +18,7 @@ from runtime.database import Database
 from runtime.errors import InvalidArgument, ResourceExhausted
 from runtime.identity import Principal, Role
 from runtime.rpc import ANY_ROLE, EVERYBODY, Call
+from seal.acting import Acting
 from seal.incoming import Places, Upload
 from seal.keeping import SealKeeping
 from seal.making import SealMaking
@@ -58,8 +59,9 @@ class VerifyingRpc(LifeRpc):
         keeping: SealKeeping,
         sealing: Sealing,
         material: TrustMaterial,
+        acting: Acting,
     ) -> None:
-        super().__init__(database, making, keeping, sealing, material)
+        super().__init__(database, making, keeping, sealing, material, acting)
         self._verifying = Places(STREAMS, STREAMS_EACH)
 
     def VerifyDocument(  # noqa: N802

@@ -11,8 +11,10 @@ from pathlib import Path
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
 from runtime.database import Database
+from runtime.departments import Parents
 from runtime.objects import ObjectStore
 from runtime.rpc import Server
+from seal.acting import Acting
 from seal.authority import evidence_of, timestamper_of
 from seal.keeping import SealKeeping
 from seal.keys.custody import Custody
@@ -59,9 +61,21 @@ def asking_of(settings: Settings, clock: Clock) -> Asking | None:
 
 
 class SealServer:
-    """One node's seal service. Its audit records wait in `database` for the node's relay."""
+    """One node's seal service. Its audit records wait in `database` for the node's relay.
 
-    def __init__(self, settings: Settings, objects: ObjectStore, clock: Clock = SYSTEM) -> None:
+    `parents` tells which department stands below which; without it nobody acts on another
+    department's seals but the office.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        objects: ObjectStore,
+        clock: Clock = SYSTEM,
+        *,
+        parents: Parents | None = None,
+    ) -> None:
+        self._acting = Acting(parents, office=f"departments/{settings.department}")
         self.database = Database(settings.database_url("seal"), schema="seal")
         self.custody = custody_of(settings, clock)
         evidence = evidence_of(settings.seal)
@@ -123,7 +137,9 @@ class SealServer:
 
     def servicer(self) -> SealRpc:
         """The methods, past the table of who may call them."""
-        return SealRpc(self.database, self.making, self.keeping, self.sealing, self.material)
+        return SealRpc(
+            self.database, self.making, self.keeping, self.sealing, self.material, self._acting
+        )
 
     def trust_servicer(self) -> TrustRpc:
         """The methods of recognition, likewise."""

@@ -212,6 +212,17 @@ def add_event(session: Session, seal: str, event: SealEvent) -> None:
     )
 
 
+def newest_actor(session: Session, seal: str, kind: EventKind) -> str:
+    """Who last did that to a seal; empty where nobody did."""
+    query = (
+        sa.select(_EVENT.c.actor)
+        .where(_EVENT.c.seal == seal, _EVENT.c.kind == kind.value)
+        .order_by(_EVENT.c.id.desc())
+        .limit(1)
+    )
+    return session.execute(query).scalar() or ""
+
+
 def page_of_events(session: Session, seal: str, *, before: int, limit: int) -> list[SealEvent]:
     """Events of a seal, newest first, from the one before the id `before`; 0 is the newest."""
     query = sa.select(_EVENT).where(_EVENT.c.seal == seal)

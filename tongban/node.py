@@ -81,7 +81,8 @@ class Node:
             f"{self._own_host()}:{self.port}", credentials, name="localhost"
         )
         self._stack.callback(to_itself.close)
-        seals = SealServer(settings, objects, self._clock)
+        parents = accounts_departments.Catalog(to_itself.for_stubs())
+        seals = SealServer(settings, objects, self._clock, parents=parents)
         licenses = LicenseServer(
             settings,
             objects,
@@ -90,12 +91,7 @@ class Node:
             department=f"departments/{settings.department}",
             authority=authority,
         )
-        accounts = AccountServer(
-            settings,
-            authority,
-            self._clock,
-            parents=accounts_departments.Catalog(to_itself.for_stubs()),
-        )
+        accounts = AccountServer(settings, authority, self._clock, parents=parents)
         exchange = ExchangeService(
             settings,
             objects,

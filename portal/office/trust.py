@@ -133,6 +133,8 @@ async def _seal(
         reason=reason,
         request_id=str(uuid.uuid4()),
         own=ask.person.system == (held.pending_creator or held.creator),
+        froze=ask.person.system
+        == next((one.actor for one in life.events if one.kind == "frozen"), ""),
         requested=held.state == seal_pb2.SEAL_STATE_REQUESTED,
         in_use=held.state == seal_pb2.SEAL_STATE_ACTIVE,
         frozen=held.state == seal_pb2.SEAL_STATE_FROZEN,

@@ -33,7 +33,7 @@ SYSTEMS = {
     "police": (f"{POLICE}/systems/household", Role.DEPARTMENT),
     "employment": (f"{EMPLOYMENT}/systems/counter", Role.DEPARTMENT),
     "centre": (f"{CENTRE}/systems/administration", Role.ADMINISTRATOR),
-    "seals": (f"{POLICE}/systems/seal-registry", Role.ADMINISTRATOR),
+    "seals": (f"{CENTRE}/systems/seal-registry", Role.ADMINISTRATOR),
 }
 PUBLISHED = 10_000
 DEPARTMENTS = {

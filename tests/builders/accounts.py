@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pyotp import TOTP
 
 from accounts.administering import Invited
-from accounts.departments import Parents
 from accounts.server import AccountServer
 from runtime.authority import Authority
 from runtime.clock import FixedClock
 from runtime.config import Settings
+from runtime.departments import Parents
 from runtime.identity import APPLICANTS, Role
 from runtime.portal_settings import PortalSettings, SignInSettings
 

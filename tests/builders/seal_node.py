@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from runtime.authority import Authority
 from runtime.channels import aio_channel, channel
 from runtime.clock import FixedClock
 from runtime.config import Settings
+from runtime.departments import Parents
 from runtime.idcodes import credit_code_check_character
 from runtime.identity import Authenticator, Principal, Role
 from runtime.objects import FileStore, ObjectStore
@@ -43,7 +44,7 @@ def principal(*roles: Role, department: str = OFFICE) -> Principal:
 
 
 ADMINISTRATOR = principal(Role.ADMINISTRATOR, department="departments/data-bureau")
-SECOND = principal(Role.ADMINISTRATOR, department="departments/supervision-office")
+SECOND = replace(ADMINISTRATOR, system="departments/data-bureau/systems/seal-registry")
 DEPARTMENT = principal(Role.DEPARTMENT)
 STRANGER = principal(Role.DEPARTMENT, department=OTHER)
 NODE = principal(Role.NODE, department="departments/data-bureau")
@@ -76,8 +77,9 @@ class SealNode:
         assert isinstance(found, pb.Seal)
         return found
 
-    def act(self, what: str, name: str = SEAL, caller: Principal = ADMINISTRATOR) -> pb.Seal:
-        """Freeze, Unfreeze, Revoke or Reject a seal."""
+    def act(self, what: str, name: str = SEAL, caller: Principal | None = None) -> pb.Seal:
+        """Freeze, Unfreeze, Revoke or Reject a seal; the second administrator thaws."""
+        caller = caller or (SECOND if what == "Unfreeze" else ADMINISTRATOR)
         request = getattr(pb, f"{what}SealRequest")(
             name=name, reason="年度核查", request_id=str(uuid.uuid4())
         )
@@ -97,7 +99,7 @@ class SealNode:
 def settings_in(folder: Path, *, database: str = "") -> Settings:
     """Settings of a node whose data are in that folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    return Settings(data=folder, database=database)
+    return Settings(data=folder, database=database, department="data-bureau")
 
 
 def start(
@@ -107,11 +109,12 @@ def start(
     objects: ObjectStore | None = None,
     database: str = "",
     opened: bool = True,
+    parents: Parents | None = None,
 ) -> SealNode:
     """A service over a folder, new or used before; `opened=False` leaves its keys alone."""
     clock = FixedClock(at)
     held = objects or FileStore(folder / "objects")
-    server = SealServer(settings_in(folder, database=database), held, clock)
+    server = SealServer(settings_in(folder, database=database), held, clock, parents=parents)
     server.migrate()
     if opened:
         server.open()

@@ -427,7 +427,7 @@ def test_a_batch_that_no_document_can_pass_ends_once(at, tmp_path):
         table = run(*command, *at("employment"))
         told = run(*command, "--json", *at("employment"))
     finally:
-        assert run("seal", "unfreeze", seal, "--reason", "核查", *at("centre")).returncode == 0
+        assert run("seal", "unfreeze", seal, "--reason", "核查", *at("seals")).returncode == 0
     assert (table.returncode, told.returncode) == (3, 3)
     assert (table.stdout + table.stderr).count("SEAL_NOT_IN_FORCE") == 1
     assert "Sealed 0 of 30" in table.stdout

@@ -83,6 +83,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
             for key, name, department, roles in (
                 ("source", "冯户籍", POLICE, (Role.ADMINISTRATOR,)),
                 ("second", "陈复核", POLICE, (Role.ADMINISTRATOR,)),
+                ("owner", "沈人社", "departments/human-resources", (Role.ADMINISTRATOR,)),
                 ("market", "褚工商", "departments/market-regulation", (Role.ADMINISTRATOR,)),
                 ("auditor", "卫审计", "departments/audit", (Role.AUDITOR,)),
             )
@@ -388,7 +389,12 @@ def press(page: Page, act: str, reason: str = "") -> None:
     form.locator("button").click()
 
 
-def test_a_seal_is_approved_frozen_and_thawed(office: Office, page: Page) -> None:
+def test_a_seal_is_approved_frozen_and_thawed(office: Office, browser: Browser) -> None:
+    with window(browser, "desktop", state=office.sessions["owner"]) as context:
+        _live(office, context.new_page())
+
+
+def _live(office: Office, page: Page) -> None:
     seals = office.site.scene["centre"].seals
     held = seal_pb2.GetSealRequest(name=SEAL)
     wish = seal_pb2.CreateSealRequest(
@@ -403,6 +409,13 @@ def test_a_seal_is_approved_frozen_and_thawed(office: Office, page: Page) -> Non
     press(page, "freeze", "年度核查")
     expect(page.locator("h1 .badge")).to_have_text("已冻结")
     assert seals.GetSeal(held, timeout=30).seal.state == seal_pb2.SEAL_STATE_FROZEN
+    # Who froze it does not thaw it: the centre does, freezes it itself, and its owner thaws.
+    expect(page.locator("button[value=unfreeze]")).to_have_count(0)
+    expect(page.locator(".notice", has_text="此印章由您冻结")).to_be_visible()
+    about = {"name": SEAL, "reason": "核查"}
+    seals.UnfreezeSeal(seal_pb2.UnfreezeSealRequest(request_id="thaw", **about), timeout=30)
+    seals.FreezeSeal(seal_pb2.FreezeSealRequest(request_id="freeze", **about), timeout=30)
+    page.reload()
     press(page, "unfreeze", "核查完毕")
     expect(page.locator("h1 .badge")).to_have_text("使用中")
     expect(page.locator("ol.log").first).to_contain_text("核查完毕")

@@ -118,7 +118,7 @@ def test_of_several_wishes_of_one_name_at_once_one_is_kept(anywhere: SealNode) -
 
 def test_two_approvals_at_once_make_one_seal(anywhere: SealNode) -> None:
     ask(anywhere)
-    third = principal(Role.ADMINISTRATOR, department=OTHER)
+    third = principal(Role.ADMINISTRATOR)
     found = outcomes(
         [lambda who=who: anywhere.call("ApproveSeal", approval(), who) for who in (SECOND, third)]
     )

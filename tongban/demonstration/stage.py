@@ -73,7 +73,7 @@ SYSTEMS = (
     ),
     System("auditor", "audit", "audit", "示范县审计局", (Role.AUDITOR,)),
     # The second administrator, without whom no seal is made.
-    System("seals", "public-security", "seal-registry", "示范县公安局", (Role.ADMINISTRATOR,)),
+    System("seals", "service-centre", "seal-registry", "示范县行政服务中心", (Role.ADMINISTRATOR,)),
 )  # fmt: skip
 
 
