@@ -74,9 +74,10 @@ def people(count: int, *, seed: int = 809) -> Iterator[Person]:
     draw = random.Random(seed)  # noqa: S311  # reproducible on purpose
     first_day = date(1950, 1, 1)
     for index in range(count):
-        # Index and birth date make the number distinct: 20,000 days × 999 sequence numbers.
+        # Birth date and index make the number distinct: 20,000 days × 999 sequence numbers, odd
+        # ones of men and even ones of women: the step between them is odd, so there are both.
         birth = first_day + timedelta(days=(index * 7919) % 20_000)
-        sequence = index // 20_000 + 1 + draw.randrange(2) * 500
+        sequence = index // 20_000 + 1 + draw.randrange(2) * 501
         body = f"{REGION}{birth:%Y%m%d}{sequence % 1000:03d}"
         yield Person(
             citizen_number=body + citizen_check_character(body),

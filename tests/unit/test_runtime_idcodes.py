@@ -86,8 +86,10 @@ def test_the_same_seed_makes_the_same_people():
 
 
 def test_sex_follows_the_citizen_number():
-    for person in people(500):
+    persons = list(people(500))
+    for person in persons:
         assert person.sex == ("男" if int(person.citizen_number[16]) % 2 else "女")
+    assert 200 < sum(person.sex == "女" for person in persons) < 300
 
 
 def test_an_agency_has_an_agency_code():
