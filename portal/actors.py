@@ -39,6 +39,16 @@ async def persons(person: Person, node: str, systems: Iterable[str]) -> dict[str
     return {accounts[one.name]: str(one.display_name) for one in answer.accounts}
 
 
+async def accounts(person: Person, node: str) -> dict[str, str]:
+    """What persons of departments are called, by the last part of their system's name."""
+    stub: Any = accounts_pb2_grpc.AccountServiceStub(person.channel(node))
+    asked = accounts_pb2.ListAccountsRequest(page_size=MOST)
+    answer = await told(stub.ListAccounts(asked, timeout=SECONDS))
+    return {
+        f"{PERSON}{one.name.rpartition('/')[2]}": str(one.display_name) for one in answer.accounts
+    }
+
+
 def _account(system: str) -> str:
     return f"accounts/{system.rpartition('/')[2].removeprefix(PERSON)}"
 

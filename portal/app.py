@@ -42,6 +42,7 @@ from runtime.errors import (
     DomainError,
     InvalidArgument,
     NotFound,
+    OutOfRange,
     PermissionDenied,
     ResourceExhausted,
     Unauthenticated,
@@ -54,6 +55,7 @@ _STATUSES: Final = {
     Unauthenticated: 403,
     PermissionDenied: 404,  # denied and absent look alike
     NotFound: 404,
+    OutOfRange: 404,  # no such record of the log
     ResourceExhausted: 429,
     Unavailable: 503,
 }

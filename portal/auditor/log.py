@@ -74,23 +74,30 @@ class Wanted:
     kind: str = ""
     actor: str = ""
     text: str = ""
+    #: What else may stand there instead: the identifiers of what a word is the name of.
+    actors: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     #: From then, and before then.
     since: datetime | None = None
     until: datetime | None = None
 
-    def marks(self) -> list[bytes]:
-        """What the bytes of such a leaf hold."""
-        words = [self.actor, self.text]
+    def marks(self) -> list[tuple[bytes, ...]]:
+        """Of what the bytes of such a leaf hold one each."""
+        groups = [(self.actor, *self.actors), (self.text, *self.texts)]
         if self.kind:
-            words.append(f'"kind":{json.dumps(self.kind)}')
-        return [word.encode() for word in words if word]
+            groups.append((f'"kind":{json.dumps(self.kind)}',))
+        return [tuple(word.encode() for word in group) for group in groups if group[0]]
 
     def fits(self, record: Record) -> bool:
         """Whether it is this record."""
+        actor = f'{record.actor}"'
         return (
             (not self.kind or record.kind == self.kind)
-            and self.actor in record.actor
-            and (not self.text or self.text.encode() in record.leaf)
+            and (not self.actor or any(word in actor for word in (self.actor, *self.actors)))
+            and (
+                not self.text
+                or any(word.encode() in record.leaf for word in (self.text, *self.texts))
+            )
             and (self.since is None or (record.time is not None and record.time >= self.since))
             and (self.until is None or (record.time is not None and record.time < self.until))
         )
@@ -119,7 +126,7 @@ class Log:
             while place and len(found) < SHOWN:
                 place -= 1
                 leaf = leaves[place]
-                if all(mark in leaf for mark in marks):
+                if all(any(mark in leaf for mark in group) for group in marks):
                     record = read(start + place, leaf)
                     if wanted.fits(record):
                         found.append(record)

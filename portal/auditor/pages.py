@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,7 +22,8 @@ from portal.auditor.asking import catalog_of, log_of, teller
 from portal.auditor.checking import ROUTES as CHECKING
 from portal.auditor.evidence import ROUTES as EVIDENCE
 from portal.auditor.kinds import GROUPS, KINDS
-from portal.auditor.log import Wanted
+from portal.auditor.log import Found, Wanted
+from portal.auditor.naming import named
 from portal.auditor.receipts import ROUTES as RECEIPTS
 from portal.catalog import display_names, titles
 from portal.office import trust
@@ -37,6 +39,7 @@ from runtime.identity import Role
 
 _AUDITOR = for_roles(Role.AUDITOR)
 _WORD: Final = 100
+_BITS: Final = 62
 _TYPED: Final = "%Y-%m-%dT%H:%M"
 _MINUTE: Final = timedelta(minutes=1)
 _SEAL: Final = re.compile(r"departments/[^/]+/seals/[^/]+")
@@ -80,17 +83,25 @@ async def search(request: Request, person: Person) -> Response:
     words = {name: asked.get(name, "").strip()[:_WORD] for name in ("kind", "actor", "text")}
     since, until = _minute(asked.get("since", "")), _minute(asked.get("until", ""))
     before, log = asked.get("before", ""), log_of(request, person)
-    personal = any(map(holds_citizen_number, words.values()))
-    found = await log.search(
+    if personal := any(map(holds_citizen_number, words.values())):
         # Nobody's number is in the log, and it is not looked for either.
-        Wanted(
-            kind="" if personal else words["kind"],
-            actor="" if personal else words["actor"],
-            text="" if personal else words["text"],
-            since=since,
-            until=None if until is None else until + _MINUTE,
-        ),
-        int(before[:18]) if before.isascii() and before.isdecimal() else None,
+        words = dict.fromkeys(words, "")
+    departments = await display_names(catalog_of(request, person))
+    actor, text = await named(request, person, departments, words["actor"], words["text"])
+    backwards = since is not None and until is not None and since > until
+    found = (
+        Found(records=(), size=0, reached=0, looked_at=0)
+        if backwards
+        else await log.search(
+            Wanted(
+                **words,
+                actors=actor.marks,
+                texts=text.marks,
+                since=since,
+                until=None if until is None else until + _MINUTE,
+            ),
+            int(before[:18]) if before.isascii() and before.isdecimal() else None,
+        )
     )
     return page(
         request,
@@ -100,11 +111,14 @@ async def search(request: Request, person: Person) -> Response:
         groups=GROUPS,
         who=await teller(request, person, [one.actor for one in found.records]),
         wanted={
-            **(dict.fromkeys(words, "") if personal else words),
+            **words,
             "since": since.strftime(_TYPED) if since else "",
             "until": until.strftime(_TYPED) if until else "",
         },
         personal=personal,
+        backwards=backwards,
+        departments=departments,
+        named=dict.fromkeys((*actor.names, *text.names)),
     )
 
 
@@ -116,11 +130,19 @@ def _minute(text: str) -> datetime | None:
         return None
 
 
+def _index(request: Request) -> int:
+    """The number of a record in an address, if there can be such a one."""
+    index: int = request.path_params["index"]
+    if index.bit_length() > _BITS:
+        raise HTTPException(404)
+    return index
+
+
 @_AUDITOR
 async def record(request: Request, person: Person) -> Response:
     """One record, whole."""
     log = log_of(request, person)
-    found = await log.record(request.path_params["index"])
+    found = await log.record(_index(request))
     stub, ask = catalog_of(request, person), Asking(person, request.app.state.node.address)
     values = [value for _, value in found.facts]
     named, kinds = await asyncio.gather(
@@ -144,14 +166,14 @@ async def record(request: Request, person: Person) -> Response:
 async def leaf(request: Request, person: Person) -> Response:
     """A record's bytes, as they are hashed."""
     log = log_of(request, person)
-    found = await log.record(request.path_params["index"])
+    found = await log.record(_index(request))
     return to_save(found.leaf, "application/json", f"record-{found.index}.json")
 
 
 @_AUDITOR
 async def proof(request: Request, person: Person) -> Response:
     """The proof that a record is in the log."""
-    index = request.path_params["index"]
+    index = _index(request)
     said = await log_of(request, person).proof(index)
     return to_save(said, "text/plain; charset=utf-8", f"record-{index}.tlog-proof")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,6 +30,11 @@ HIGHEST: Final = 680
 EDGE: Final = 24
 NAMED: Final = 40
 """More names than that would cover the map."""
+_RESOURCE: Final = re.compile(r"departments/[a-z0-9-]{1,63}/resources/[a-z0-9-]{1,63}")
+_NO_RESOURCE: Final = (
+    "There is no such resource. Choose one from the list, and draw it.",
+    "没有这个信息资源，请从列表中选择后绘制。",
+)
 _Point = tuple[float, float]
 
 
@@ -71,7 +77,9 @@ async def shown(request: Request, person: Person) -> Response:
     resources = {one.name: one.display_name for one in found.results}
     chosen = request.query_params.get("resource", "")[:200] or next(iter(resources), "")
     drawn, refused, titles = None, None, resources
-    if chosen:
+    if chosen and not _RESOURCE.fullmatch(chosen):
+        refused = _NO_RESOURCE
+    elif chosen:
         try:
             drawn = await _outlines(ask, chosen, after(request))
             titles = resources if chosen in resources else dict(await ask.titles([chosen]))

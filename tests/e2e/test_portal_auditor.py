@@ -185,10 +185,32 @@ def test_a_search_that_finds_nothing_says_what_to_do(town, page):
     expect(page.locator("main")).to_contain_text("没有符合的记录")
     page.goto(f"{town.site.url}/audit/log?before=x")
     expect(page.locator("ol.log li").first).to_be_visible()
+    page.fill("[name=since]", "2020-01-02T00:00")
+    page.fill("[name=until]", "2020-01-01T00:00")
+    page.get_by_role("button", name="检索", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("起始时间晚于截止时间")
+    page.goto(f"{town.site.url}/audit/log?text=不存在的名称")
+    expect(page.locator("main")).to_contain_text("只检索了标识")
+    for index in ("999999", "9" * 30):
+        answer = page.goto(f"{town.site.url}/audit/log/{index}")
+        assert answer is not None
+        assert answer.status == 404
     page.goto(f"{town.site.url}/audit/log/999999")
     expect(page.locator("main")).to_contain_text("日志目前有")
     page.goto(f"{town.site.url}/office/seals/human-resources/none")
     expect(page.locator("h1")).not_to_contain_text("none")
+
+
+def test_the_log_is_searched_by_the_words_that_pages_show(town, page):
+    for field, word in (
+        ("text", "人口基础"), ("text", "示范县公安局"), ("actor", "示范县公安局"),
+        ("actor", town.people["auditor"].display_name),
+    ):  # fmt: skip
+        page.goto(f"{town.site.url}/audit")
+        page.fill(f"[name={field}]", word)
+        page.get_by_role("button", name="检索").click()
+        expect(page.locator("main")).to_contain_text("已按以下名称检索")
+        expect(page.locator("ol.log li").first).to_be_visible()
 
 
 def test_further_back_goes_on_where_it_was(town, page):
