@@ -13,8 +13,10 @@ import asyncio
 import base64
 from dataclasses import dataclass
 from datetime import UTC
+from hashlib import sha256
 from typing import Any, Final
 
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -35,7 +37,7 @@ from portal.applicant.holding import (
 )
 from portal.applicant.words import FIELDS, LIFETIMES, USES
 from portal.node import told
-from portal.pages import after, page, picture_of_code, text_of, to_save
+from portal.pages import FOLDER, after, page, picture_of_code, text_of, to_save
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 
@@ -156,7 +158,13 @@ async def _facts(ask: Asking, subject: Subject, asked: dict[str, Any], made: Any
 
 def _to_save(request: Request, person: Person, facts: dict[str, Any], made: Any) -> Response:
     picture = "data:image/svg+xml;base64," + base64.b64encode(made.svg).decode()
-    file = text_of(request, "applicant/saved.html", {**facts, "picture": picture})
+    countdown = (FOLDER / "static/countdown.js").read_text("utf-8")
+    digest = base64.b64encode(sha256(countdown.encode()).digest()).decode()
+    script = {
+        "countdown": Markup(countdown),  # noqa: S704  # our own file
+        "countdown_hash": f"sha256-{digest}",
+    }
+    file = text_of(request, "applicant/saved.html", {**facts, **script, "picture": picture})
     person.keep_picture((_SAVED + made.presentation, 0), file.encode())
     address = f"/my/{made.presentation}/page.html"
     return page(request, "applicant/offline.html", **facts, picture=picture, address=address)

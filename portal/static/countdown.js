@@ -15,7 +15,7 @@ for (const end of document.querySelectorAll("time[data-until]")) {
     const minutes = Math.floor(seconds / 60) % 60;
     const shown = [hours, hours ? String(minutes).padStart(2, "0") : minutes, String(seconds % 60).padStart(2, "0")];
     left.textContent = seconds ? ` (${(hours ? shown : shown.slice(1)).join(":")})` : ` (${end.dataset.over})`;
-    if (!seconds) { tell(end.dataset.ended); return; }
+    if (!seconds) { end.parentElement.classList.add("over"); tell(end.dataset.ended); return; }
     if (seconds <= 60) tell(end.dataset.soon);
     setTimeout(tick, 1000);
   };
