@@ -50,6 +50,8 @@ _TAKEN = (
 )
 _SERIAL = re.compile(r"[0-9]{1,30}")  # \d would take the digits of every script
 SCANS_LIMIT = 10
+#: Citizen numbers are given since 1984: nobody has one who was born before this year.
+FIRST_BIRTH = 1850
 #: Characters of all fields of one license.
 FIELDS_TOTAL = 100_000
 #: Bytes of all scans, and of all pictures, of one license: its documents hold them and are sealed
@@ -63,7 +65,7 @@ def validate_order(order: Order, today: date) -> Order:
     Raises InvalidArgument (BAD_LICENSE_FIELDS), naming each wrong field and never its value.
     """
     wrong: list[FieldViolation] = []
-    wrong += _holder_problems(order)
+    wrong += _holder_problems(order, today)
     if order.serial and not _SERIAL.fullmatch(order.serial):
         wrong.append(FieldViolation("serial", "1 to 30 digits"))
     fields = dict(order.fields) | _pictures(order, wrong)
@@ -151,7 +153,7 @@ def holder_code_problem(kind: HolderCodeType, code: str) -> str | None:
     return credit_code_problem(code)
 
 
-def _holder_problems(order: Order) -> list[FieldViolation]:
+def _holder_problems(order: Order, today: date) -> list[FieldViolation]:
     holders, rule = order.holders, order.type.holders
     if not rule.least <= len(holders) <= rule.most:
         many = f"{rule.least}" if rule.least == rule.most else f"{rule.least} to {rule.most}"
@@ -162,12 +164,25 @@ def _holder_problems(order: Order) -> list[FieldViolation]:
         problem = _name_problem(one)
         if problem:
             wrong.append(FieldViolation(f"{place}{'name' if place else 'holder_name'}", problem))
-        problem = holder_code_problem(one.code_type, one.code) or "" if one.code else "required"
-        if problem:
-            wrong.append(FieldViolation(f"{place}{'code' if place else 'holder_code'}", problem))
+        told = holder_code_problem(one.code_type, one.code) if one.code else "required"
+        told = told or _birth_problem(one, today)
+        if told:
+            wrong.append(FieldViolation(f"{place}{'code' if place else 'holder_code'}", told))
     if len({one.code for one in holders}) != len(holders):
         wrong.append(FieldViolation("holders", "one holder stands there twice"))
     return wrong
+
+
+def _birth_problem(one: Holder, today: date) -> str:
+    """What is wrong with the day of birth in a good number, in words without it; "" if nothing."""
+    if one.code_type is not HolderCodeType.CITIZEN_NUMBER:
+        return ""
+    day = one.code[6:14]
+    if day > f"{today:%Y%m%d}":
+        return "digits 7 to 14 are a day of birth after today (GB 11643)"
+    if day < f"{FIRST_BIRTH}0101":
+        return f"digits 7 to 14 are a day of birth before {FIRST_BIRTH} (GB 11643)"
+    return ""
 
 
 def _name_problem(one: Holder) -> str:

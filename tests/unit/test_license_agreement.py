@@ -85,6 +85,30 @@ def test_no_citizen_number_is_the_code_of_a_company(
     assert [one.field for one in _holder_problems(code)] == ["holder_code"]
 
 
+@pytest.mark.parametrize(
+    ("born", "told"),
+    [
+        ("20990101", "after today"), ("20261123", "after today"), ("20261122", ""),
+        ("18500101", ""), ("18491231", "before 1850"), ("18000101", "before 1850"),
+    ],
+)  # fmt: skip
+def test_a_holder_is_born_by_today_and_not_before_anybody_who_has_a_number(
+    born: str, told: str
+) -> None:
+    first = f"990101{born}001"
+    order = an_order(holder_code=first + citizen_check_character(first))
+    if not told:
+        assert validated(order, date(2026, 11, 22)) == order
+        return
+    with pytest.raises(InvalidArgument) as refused:
+        validated(order, date(2026, 11, 22))
+    (wrong,) = refused.value.violations
+    assert wrong.field == "holder_code"
+    assert told in wrong.description
+    assert born not in wrong.description
+    assert chinese_words(wrong.description) != wrong.description
+
+
 def _holder_problems(code: str) -> list[FieldViolation]:
     kind = a_type("business-license")
     order = an_order(type=kind, holders=(holder_of(kind, "示例", code),), fields={})

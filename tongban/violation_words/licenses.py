@@ -52,6 +52,10 @@ WORDS: Final = (
     (r"a citizen number is 17 digits and a check character \(GB 11643\)",
      r"公民身份号码为 17 位数字加 1 位校验码（GB 11643）"),
     (r"digits 7 to 14 are not a date \(GB 11643\)", r"第 7 至 14 位不是日期（GB 11643）"),
+    (r"digits 7 to 14 are a day of birth after today \(GB 11643\)",
+     "第 7 至 14 位的出生日期晚于今天（GB 11643）"),
+    (r"digits 7 to 14 are a day of birth before (\d+) \(GB 11643\)",
+     r"第 7 至 14 位的出生日期早于 \1 年（GB 11643）"),
     (r"the check character is wrong \(GB 11643\)", r"校验码不正确（GB 11643）"),
     (rf"a citizen number is 17 digits and a check character \(GB 11643\); {re.escape(_TAKEN)}",
      "公民身份号码为 17 位数字加 1 位校验码（GB 11643）；可用居民身份证、港澳台居民居住证号码和"
