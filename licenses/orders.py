@@ -19,12 +19,16 @@ from licenses.scans import scan_problem
 from licenses.texts import (
     NAME_LIMIT,
     TEXT_LIMIT,
+    apart,
     dots_astray,
     has_letter,
+    ideograph_of,
     markup_in,
     means_nothing,
     odd_dot,
+    odd_mark,
     odd_space,
+    radical,
     stand_in,
     text_problem,
 )
@@ -189,6 +193,8 @@ def _name_problem(one: Holder) -> str:
     problem = text_problem(one.name, NAME_LIMIT, required=True)
     if problem:
         return problem
+    if form := _form_problem(one.name):
+        return form
     if BETWEEN in one.name:
         return f"a name holds no {BETWEEN}: name several holders one by one"
     if not has_letter(one.name):
@@ -207,6 +213,21 @@ def _name_problem(one: Holder) -> str:
         return f"has a sign that stands for a lost or hidden character (U+{ord(sign):04X})"
     if space := odd_space(one.name):
         return f"has a space that is in no person's name (U+{ord(space):04X})"
+    return ""
+
+
+def _form_problem(name: str) -> str:
+    """How a name says a character otherwise than registers do: nobody would find it by theirs."""
+    if found := radical(name):
+        meant = ideograph_of(found)
+        write = f": write {meant} (U+{ord(meant):04X})" if meant else ""
+        return f"has a radical in place of an ideograph (U+{ord(found):04X}){write}"
+    two, whole = apart(name)
+    if two:
+        points = " ".join(f"U+{ord(one):04X}" for one in two)
+        return f"has {points} in place of one character (U+{ord(whole):04X})"
+    if mark := odd_mark(name):
+        return f"has a mark too many on one letter, or one on an ideograph (U+{ord(mark):04X})"
     return ""
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 from runtime.asking import says_something
@@ -25,6 +26,9 @@ _HIDDEN = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+#: On one letter: Tibetan, which writes letters below others as marks, has the most.
+MOST_MARKS: Final = 6
+_SELECTOR: Final = re.compile("[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 #: Arrows, shapes and other signs; what describes an ideograph (U+2FF0 to 2FFF, U+303E, U+31EF).
 _STAND_IN: Final = re.compile(
     "[*\xd7\u203b\u204e\u2190-\u2bff\u2ff0-\u2fff\u3013\u303e\u31ef\uff0a\uff1f\ufffc\ufffd]"
@@ -118,6 +122,46 @@ def odd_space(value: str) -> str:
         if unicodedata.category(one) != "Zs" or one == "\u202f":
             continue
         if one != " " or after == " " or (_is_ideograph(before) and _is_ideograph(after)):
+            return one
+    return ""
+
+
+def radical(value: str) -> str:
+    """The radical in a name that looks as an ideograph and is none (`⼀`); "" if none."""
+    return next((one for one in value if "\u2e80" <= one <= "\u2fdf"), "")
+
+
+def ideograph_of(one: str) -> str:
+    """The ideograph that a radical is of; "" where Unicode names none."""
+    meant = unicodedata.normalize("NFKC", one)
+    return "" if meant == one else meant
+
+
+def apart(value: str) -> tuple[str, str]:
+    """The first letter and mark of a name that one character stands for, and it; "" if none.
+
+    Compatibility ideographs stay, which GB 18030 has: only two characters that are one are told.
+    """
+    for before, one in pairwise(value):
+        whole = unicodedata.normalize("NFC", before + one)
+        if len(whole) == 1:
+            return before + one, whole
+    return "", ""
+
+
+def odd_mark(value: str) -> str:
+    """The mark that is one too many on its letter, or stands on an ideograph; "" if none.
+
+    They would be drawn in one place, and hide each other. What selects a variant is no such mark.
+    """
+    on: list[str] = []
+    letter = ""
+    for one in value:
+        if unicodedata.category(one) not in ("Mn", "Me") or _SELECTOR.match(one):
+            on, letter = [], letter if _SELECTOR.match(one) else one
+            continue
+        on.append(one)
+        if len(on) > MOST_MARKS or on[-2:] == [one, one] or _is_ideograph(letter):
             return one
     return ""
 
