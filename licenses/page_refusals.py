@@ -39,11 +39,13 @@ def in_words_of_the_order(
         return error
     key = _field(slot, kind)
     word = re.compile(rf"\b{re.escape(slot)}\b")
+    # A selector that no font follows has no glyph to miss, and is named all the same.
+    point = error.metadata.get("code_point") if error.reason == "GLYPH_MISSING" else ""
     told = InvalidArgument(
         word.sub(key, error.message, count=1),
         reason=error.reason,
         message_zh=word.sub(key, error.message_zh, count=1),
-        violations=[FieldViolation(key, error.reason)],
+        violations=[FieldViolation(key, f"no glyph for {point}" if point else error.reason)],
     )
     told.metadata.update(error.metadata, field=key)
     return told

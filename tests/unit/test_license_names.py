@@ -151,6 +151,16 @@ def test_all_characters_that_no_font_has_are_named_by_their_fields() -> None:
         assert "U+E000" in text
 
 
+def test_a_selector_that_no_font_follows_is_named() -> None:
+    license_ = with_name("葛\U000e0100示例")
+    with pytest.raises(InvalidArgument) as told:
+        lay_out(license_, KIND, page_values(license_, KIND.type, {}), [])
+    assert told.value.reason == "GLYPH_MISSING"
+    assert [(one.field, one.description) for one in told.value.violations] == [
+        ("holder_name", "no glyph for U+E0100")
+    ]
+
+
 def test_a_name_that_is_too_long_is_told_by_the_field_of_the_order_and_how_much_fits() -> None:
     license_ = with_name("长")
     values = {**page_values(license_, KIND.type, {}), "holder_name": "长" * 5000}
