@@ -24,8 +24,8 @@ _WORDS: Final = {
 }
 _SUMMARIES: Final = {
     Light.GREEN: Told(
-        en="The log of this node holds what the file says, unchanged.",
-        zh="文件所载内容与本节点审计日志一致，未被改动。",
+        en="Each record in the file is in the log of this node, unchanged.",
+        zh="文件中的各条记录均在本节点审计日志中，未被改动。",
     ),
     Light.AMBER: Told(
         en="What could be checked is right; for some of it the file or the node has nothing to "
@@ -38,10 +38,18 @@ _SUMMARIES: Final = {
         zh="文件与本节点审计日志不符：可能被改动、系伪造，或来自其他节点。",
     ),
 }
+#: Records can be taken out of such a file unseen.
+_ACCESSES: Final = "tongban-accesses/v1"
+_SOME_ACCESSES: Final = Told(
+    en=_SUMMARIES[Light.GREEN].en + " Whether these are all, no file proves: the person's own page "
+    "tells that.",
+    zh=_SUMMARIES[Light.GREEN].zh
+    + "文件本身不能证明记录是否齐全，以本人“谁看过我的数据”页面为准。",
+)
 _FORMATS: Final[Mapping[str, Told]] = {
     "tongban-receipt/v1": Told(en="Receipt of the log", zh="日志回执"),
     "tongban-log-proof/v1": Told(en="Proof of a document's records", zh="文件的日志证明"),
-    "tongban-accesses/v1": Told(en="Who asked for somebody's data", zh="个人数据使用记录"),
+    _ACCESSES: Told(en="Who asked for somebody's data", zh="个人数据使用记录"),
 }
 CHECKS: Final[Mapping[str, Told]] = {
     "key": Told(en="The log's key", zh="日志密钥"),
@@ -98,7 +106,9 @@ def answer_to_record(
     return Answer(
         light=light,
         word=_WORDS[light],
-        summary=_SUMMARIES[light],
+        summary=_SOME_ACCESSES
+        if light is Light.GREEN and found.format == _ACCESSES
+        else _SUMMARIES[light],
         now=_NOTHING,
         reason=next((one.name for one in found.checks if _light(one) is light), "")
         if light is not Light.GREEN
