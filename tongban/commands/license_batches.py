@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from licenses.v1 import batches_pb2 as pb
 from licenses.v1 import licenses_pb2
+from runtime import status
 from runtime.errors import FailedPrecondition, InvalidArgument
 from tongban.client import Client, new_request_id, plain, repeatable
 from tongban.console import (
@@ -53,6 +55,9 @@ app = typer.Typer(
 GREATEST_SHEET = 64 * 1024 * 1024
 POLL_SECONDS = 1.0
 SENDING_SECONDS = 600.0
+#: How long a node may be away while a batch is waited for: as long as it takes to start anew.
+PATIENCE_SECONDS = 120.0
+_SILENT = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 _SHOWN = 10
 
 Name = Annotated[str, typer.Argument(help="Name of the batch.")]
@@ -133,9 +138,10 @@ def create(
         if not wait:
             _print(made, as_json)
             return
-        ended = _awaited(client, made.name)
-        found = _results(client, made.name)
-        write_new(to, read.with_results(found, failed=False, suffix=to.suffix))
+        with _taken_up_again(made.name):
+            ended = _awaited(client, made.name)
+            found = _results(client, made.name)
+            write_new(to, read.with_results(found, failed=False, suffix=to.suffix))
         _tell(client, ended, to, as_json)
 
 
@@ -299,15 +305,46 @@ def _results(client: Client, name: str) -> Iterator[pb.IssueBatchResult]:
     return client.every(client.batches.ListIssueBatchResults, request, "results")
 
 
+@contextmanager
+def _taken_up_again(name: str) -> Iterator[None]:
+    """Says of a batch that goes on in a node that does not answer how to come back to it."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        told = status.from_rpc_error(error)
+        told.message += (
+            f"; the batch {name} goes on when the node is there: the same command with the same "
+            f"sheet waits for it again, and `tongban license batch show {name}` shows it"
+        )
+        told.message_zh += (
+            f"；批次 {name} 会在节点恢复后继续：以同一表格重复同一命令可继续等待，"
+            f"或用 `tongban license batch show {name}` 查看"
+        )
+        told.metadata["batch"] = name
+        raise told from error
+
+
 def _awaited(client: Client, name: str) -> pb.IssueBatch:
-    """The batch when it has ended, with a bar on a terminal."""
+    """The batch when it has ended, with a bar on a terminal.
+
+    A node that is started anew goes on with it: its silence is borne for a while.
+    """
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         bar = progress.add_task(say("Issuing", "签发中"), total=None)
+        heard = time.monotonic()
         while True:
-            found = _get(client, name)
+            try:
+                found = _get(client, name)
+            except grpc.RpcError as error:
+                if error.code() not in _SILENT or time.monotonic() - heard > PATIENCE_SECONDS:
+                    raise
+                progress.update(bar, description=say("No answer yet", "节点暂无应答"))
+                time.sleep(POLL_SECONDS)
+                continue
+            heard = time.monotonic()
             progress.update(
                 bar,
                 total=found.row_count,
