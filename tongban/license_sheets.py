@@ -22,6 +22,7 @@ from flows.tables import Row, first_sheet_only, read_table
 from licenses.v1 import batches_pb2 as pb
 from licenses.v1 import licenses_pb2
 from runtime.errors import DomainError, FieldViolation, InvalidArgument
+from tongban.console import say
 from tongban.files import read_file
 from tongban.license_results import plain_cell, table
 from tongban.violation_words import chinese_violation
@@ -241,20 +242,29 @@ def results_alone(results: Iterable[pb.IssueBatchResult], *, suffix: str = ".csv
     return table(suffix, ["number", "row_key", *RESULTS], rows, title="results")
 
 
-def unsaid(message: str, violations: Iterable[str]) -> list[str]:
-    """Of what is wrong with a row, what its message does not say by itself."""
-    return [one for one in violations if one not in message]
+def what_is_wrong(one: pb.IssueBatchResult) -> str:
+    """What is wrong with a row, in the reader's language, each thing once.
+
+    Where the message ends with the fields that are wrong, each of them follows with its reason.
+    """
+    said = say(one.message or one.message_zh, one.message_zh)
+    left = [each for each in one.violations if each not in said]
+    told = "; ".join(say(each, chinese_violation(each)) for each in left)
+    fields = dict.fromkeys(each.partition(": ")[0] for each in left)
+    for between in (", ", "、"):
+        listed = f" {between.join(fields)}"
+        if fields and said.endswith(listed):
+            return f"{said.removesuffix(listed)} {told}"
+    return "; ".join(filter(None, (said, told)))
 
 
 def _told(one: pb.IssueBatchResult) -> dict[str, str]:
-    said = one.message_zh or one.message
-    wrong = map(chinese_violation, unsaid(said, one.violations))
     return {
         "result_state": _STATES.get(one.state, ""),
         "result_license": one.license,
         "result_identifier": one.license_identifier,
         "result_reason": one.reason,
-        "result_message": " ".join((said, *wrong)).strip(),
+        "result_message": what_is_wrong(one),
     }
 
 

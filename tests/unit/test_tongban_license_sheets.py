@@ -147,7 +147,7 @@ def test_a_result_file_is_a_sheet_again(tmp_path: Path) -> None:
     both = sheet.with_results(results, failed=False).decode("utf-8-sig")
     told = list(csv.DictReader(io.StringIO(both)))
     assert [one["result_state"] for one in told] == ["ISSUED", "FAILED"]
-    assert told[1]["result_message"] == "签发内容有误 holder_code: wrong"
+    assert told[1]["result_message"] == "签发内容有误; holder_code: wrong"
     assert set(RESULTS) <= set(told[0])
     alone = list(csv.DictReader(io.StringIO(results_alone(results).decode("utf-8-sig"))))
     assert [one["number"] for one in alone] == ["1", "2"]
@@ -246,14 +246,43 @@ def test_a_scan_is_one_paper_s(tmp_path: Path) -> None:
     assert len(read(tmp_path, f"{head}甲,1,a.pdf,one\n")) == 2
 
 
-def test_what_is_wrong_with_a_row_is_said_once(tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_row_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TONGBAN_LANG", "en")
     result = pb.IssueBatchResult(
         message="the days of the license do not fit: valid_from: more than a year ahead",
         violations=["valid_from: more than a year ahead", "serial: 1 to 30 digits"],
     )
+    told = message_of(result)
+    assert told.count("more than a year ahead") == 1
+    assert told.endswith("; serial: 1 to 30 digits")
+
+
+def message_of(result: pb.IssueBatchResult) -> str:
     (told,) = csv.DictReader(io.StringIO(results_alone([result]).decode("utf-8-sig")))
-    assert told["result_message"].count("more than a year ahead") == 1
-    assert told["result_message"].endswith("serial: 应为 1 至 30 位数字")
+    return str(told["result_message"])
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("zh", "签发内容有误：请更正 holder_code: 必填; serial: 应为 1 至 30 位数字"),
+        (
+            "en",
+            "the license cannot be issued as asked: correct holder_code: required; "
+            "serial: 1 to 30 digits",
+        ),
+    ],
+)
+def test_a_row_s_fields_are_named_once_in_the_reader_s_language(
+    monkeypatch: pytest.MonkeyPatch, language: str, said: str
+) -> None:
+    monkeypatch.setenv("TONGBAN_LANG", language)
+    result = pb.IssueBatchResult(
+        message="the license cannot be issued as asked: correct holder_code, serial",
+        message_zh="签发内容有误：请更正 holder_code、serial",
+        violations=["holder_code: required", "serial: 1 to 30 digits"],
+    )
+    assert message_of(result) == said
 
 
 @pytest.mark.parametrize(

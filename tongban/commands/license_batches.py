@@ -41,9 +41,8 @@ from tongban.license_sheets import (
     empty_xlsx,
     results_alone,
     state_word,
-    unsaid,
+    what_is_wrong,
 )
-from tongban.violation_words import chinese_violation
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -399,17 +398,11 @@ def _print_results(found: list[pb.IssueBatchResult]) -> None:
                 state_word(one.state),
                 one.license,
                 one.reason,
-                _wrong(one),
+                what_is_wrong(one),
             )
             for one in found
         ],
     )
-
-
-def _wrong(one: pb.IssueBatchResult) -> str:
-    said = say(one.message, one.message_zh)
-    wrong = unsaid(said, one.violations)
-    return "; ".join((said, *(say(each, chinese_violation(each)) for each in wrong))).strip("; ")
 
 
 def _tell(client: Client, one: pb.IssueBatch, to: Path, as_json: bool) -> None:
