@@ -104,7 +104,9 @@ def test_a_types_file_is_drawn_with_the_page_beside_it(tmp_path: Path) -> None:
     source = files("licenses") / "shipped" / "driving-licence.toml"
     own = tmp_path / "mine.toml"
     own.write_text(source.read_text("utf-8"), "utf-8")
-    (tmp_path / "driving-licence.template.toml").write_text(TEXT, "utf-8")
+    (tmp_path / "template.toml").write_text("x = 1\n", "utf-8")
+    assert run(str(own), "--out", str(tmp_path / "a.pdf"), "--json")[0] == 4
+    (tmp_path / "driving-licence.template.toml").write_text(TEXT, "utf-8")  # the nearer name
     code, told = run(str(own), "--out", str(tmp_path / "a.pdf"), "--json")
     assert code == 0
     assert json.loads(told)["files"][0]["file"].endswith("a.pdf")
@@ -114,6 +116,15 @@ def test_a_types_file_is_drawn_with_the_page_beside_it(tmp_path: Path) -> None:
     (wrong,) = json.loads(told)["error"]["violations"]
     line = own.read_text("utf-8").split("requird")[0].count("\n") + 1
     assert wrong["field"].endswith(f"mine.toml:{line}: fields[0].requird")
+
+
+def test_a_types_file_whose_page_is_nowhere_says_how_it_is_named(tmp_path: Path) -> None:
+    source = (files("licenses") / "shipped" / "driving-licence.toml").read_text("utf-8")
+    own = tmp_path / "mine.toml"
+    own.write_text(source.replace('template = "driving-licence"', 'template = "own-page"'), "utf-8")
+    code, told = run(str(own), "--out", str(tmp_path / "a.pdf"), "--json")
+    assert (code, json.loads(told)["error"]["reason"]) == (3, "TEMPLATE_NOT_FOUND")
+    assert "own-page.template.toml" in told
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,7 @@ def _page_file(path: Path, name: str) -> Path | None:
     folder = path.parent
     for one in (
         folder / f"{name}.template.toml",
+        folder / "template.toml",
         folder.parent / "templates" / f"{name}.toml",
         folder / "templates" / f"{name}.toml",
     ):
@@ -191,13 +192,26 @@ def _template(wanted: str) -> Template:
         return _seen(path, text)
     name = str(tomllib.loads(text).get("template", ""))
     page_file = _page_file(path, name)
-    page = _text(page_file) if page_file else shipped_text(name)
+    page = _text(page_file) if page_file else _shipped_page(path, name)
     with _placed(path, text):
         kind = parse_type(text)
     template = _seen(page_file or Path(f"{name}.toml"), page, kind.slots)
     with _placed(path, text):
         checked(text, page)
     return template
+
+
+def _shipped_page(path: Path, name: str) -> str:
+    try:
+        return shipped_text(name)
+    except NotFound as error:
+        raise NotFound(
+            f"{path} names the page {name}, which is not shipped: put it beside, as template.toml "
+            f"or {name}.template.toml",
+            reason="TEMPLATE_NOT_FOUND",
+            message_zh=f"{path} 的版式 {name} 不是内置版式：请将版式文件放在同一文件夹，"
+            f"命名为 template.toml 或 {name}.template.toml",
+        ) from error
 
 
 def _text(path: Path) -> str:
