@@ -150,7 +150,7 @@ def apart(value: str) -> tuple[str, str]:
 
 
 def odd_mark(value: str) -> str:
-    """The mark that is one too many on its letter, or stands on an ideograph; "" if none.
+    """The mark that is one too many on its letter, or on none or an ideograph; "" if none of these.
 
     They would be drawn in one place, and hide each other. What selects a variant is no such mark.
     """
@@ -161,7 +161,8 @@ def odd_mark(value: str) -> str:
             on, letter = [], letter if _SELECTOR.match(one) else one
             continue
         on.append(one)
-        if len(on) > MOST_MARKS or on[-2:] == [one, one] or _is_ideograph(letter):
+        crowded = len(on) > MOST_MARKS or on[-2:] == [one, one]
+        if crowded or not letter or _is_ideograph(letter):
             return one
     return ""
 

@@ -163,6 +163,7 @@ def test_what_stands_for_a_lost_value_is_no_persons_name(name: str) -> None:
         ("q" + "\u0301" * 40, "U+0301"),
         ("q" + "\u0301\u0302" * 4, "U+0301"),
         ("王\u0301", "U+0301"),
+        ("\u0301王", "U+0301"),
     ],
 )
 def test_a_dot_sign_or_space_that_registers_do_not_have_is_told_by_its_code_point(
