@@ -64,8 +64,9 @@ SENTENCES: Final[Mapping[Reason, tuple[str, str]]] = {
         "该码是出示给其他核验方的：请持证人向您重新亮证",
     ),
     Reason.WRONG_PURPOSE: (
-        "the holder presented for another purpose: ask for a presentation for yours",
-        "持证人出示的用途与您的不同：请持证人按您的用途重新亮证",
+        "the holder presented for one purpose alone: give it in the holder's words, or ask for a "
+        "presentation for yours",
+        "此码仅限持证人填写的用途：请按持证人告知的用途填写后再核验，或请其按您的用途重新亮证",
     ),
     Reason.HOLDER_DIFFERS: (
         "the code is bound to another person than the one whose card you saw",

@@ -421,8 +421,9 @@ _SENTENCES: Mapping[Refusal, tuple[str, str]] = {
         "本次亮证所依据的委托已终止：请联系持证人",
     ),
     Refusal.WRONG_PURPOSE: (
-        "the holder presented for another purpose: ask for a presentation for yours",
-        "持证人出示的用途与您的不同：请持证人按您的用途重新亮证",
+        "the holder presented for one purpose alone: give it in the holder's words, or ask for a "
+        "presentation for yours",
+        "此码仅限持证人填写的用途：请按持证人告知的用途填写后再核验，或请其按您的用途重新亮证",
     ),
     Refusal.HOLDER_DIFFERS: (
         "the code is bound to another person than the one whose card you saw",
