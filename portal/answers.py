@@ -78,6 +78,12 @@ class Answers:
             return None
         return held[0]
 
+    def forget(self, owner: object, name: str, value: object) -> None:
+        """Let go an owner's answers that a fact of this value made: what is over early."""
+        for place, (answer, of, _, _) in list(self._held.items()):
+            if of == owner and answer.facts.get(name) == value:
+                self._drop(place)
+
     def sweep(self) -> None:
         """Let go what is over."""
         now = self._now()

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from licenses.v1 import delegations_pb2, licenses_pb2, offline_pb2
 from licenses.v1 import presentations_pb2 as pb
+from portal.answers import answers_of
 from portal.applicant.asking import SECONDS, Asking, asking
 from portal.applicant.delegated import Delegated, delegated
 from portal.applicant.forms import REFUSALS, Form
@@ -151,6 +152,7 @@ async def _facts(ask: Asking, subject: Subject, asked: dict[str, Any], made: Any
         "seconds": made.expire_time.seconds,
         "shown": [labels.get(key, (key, key)) for key in asked["fields"]],
         "purpose": asked["purpose"],
+        "bound": asked["purpose_bound"] or subject.delegation is not None,
         "audience": departments.get(asked["audience"], asked["audience"]),
         "presentation": made.presentation,
     }
@@ -217,16 +219,18 @@ async def presentations(request: Request, person: Person) -> Response:
 
 @APPLICANT
 async def end(request: Request, person: Person) -> Response:
-    """End a presentation."""
+    """End a presentation; its page and its file are not had again."""
     given = await form_of(request, person)
+    name = one(given, "presentation")
     await told(
         asking(request, person).presentations.EndPresentation(
-            pb.EndPresentationRequest(
-                presentation=one(given, "presentation"), holder_code=person.holder_code
-            ),
+            pb.EndPresentationRequest(presentation=name, holder_code=person.holder_code),
             timeout=SECONDS,
         )
     )
+    person.drop_picture((_SAVED + name, 0))
+    if (held := answers_of(request)) is not None:
+        held.forget(person, "presentation", name)
     return RedirectResponse("/my/presentations", 303)
 
 

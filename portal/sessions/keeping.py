@@ -123,6 +123,11 @@ class Person:
             oldest, _ = self.pictures.popitem(last=False)
             self.shelf.take(self, oldest)
 
+    def drop_picture(self, place: tuple[str, int]) -> None:
+        """Let a picture go, if it is kept."""
+        if self.pictures.pop(place, None) is not None:
+            self.shelf.take(self, place)
+
     async def close_channel(self) -> None:
         """End the connection; the next question makes another."""
         held, self._channel = self._channel, None

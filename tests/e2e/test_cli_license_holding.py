@@ -68,7 +68,7 @@ def test_a_code_is_bound_ended_listed_and_looked_at(
     shown = told("present", license_name, *WHAT, "--bound", "--uses", 1, *here)
     said = run("license", "verify", shown["code"], "--purpose", "办理贷款", *other)
     assert said.exit_code == 1
-    assert "for another purpose" in said.output
+    assert "for one purpose alone" in said.output
     assert told("verify", shown["code"], "--purpose", "办理社会保险", *other)["fields"]
     # What is printed on a license is no code: nothing is said for or against it.
     printed = f"1.2.156.3005.2.{'1' * 21}.A1.B2.001.C"

@@ -125,6 +125,7 @@ def test_a_license_is_shown_once_and_found_in_the_list(town: Town, page: Page) -
     page.goto(f"{town.site.url}{address(town.license)}")
     expect(page.locator("h1")).to_contain_text("就业创业登记证")
     expect(page.locator(".small-verdict")).to_contain_text("真实有效")
+    expect(page.locator(".page img")).to_have_js_property("complete", True)
     assert page.locator(".page img").evaluate("one => one.naturalWidth") > 1000
     page.get_by_role("link", name="亮证", exact=True).click()
     page.fill("[name=purpose]", "办理公积金提取")
@@ -182,11 +183,16 @@ def test_what_was_chosen_stays_when_something_is_missing(town: Town, page: Page)
     page.keyboard.type("多次核验")
     page.keyboard.press("Enter")
     expect(page.locator("span[data-left]")).to_contain_text(re.compile(r"\((1:00:00|0?59:\d\d)\)"))
+    expect(page.locator("main")).to_contain_text("请将此用途告知核验方")
+    own = page.url
     page.goto(f"{town.site.url}/my/presentations")
     shown = page.locator("li.card").filter(has_text="多次核验")
     expect(shown).to_contain_text("最多 5 次")
     shown.get_by_role("button", name="立即结束").click()
     expect(shown).to_have_count(0)
+    gone = page.goto(own)
+    assert gone is not None
+    assert gone.status == 404
 
 
 def test_a_saved_page_works_without_network_and_script(
@@ -250,6 +256,7 @@ def test_a_copy_says_what_it_is_for_and_is_nobody_elses(
     page.goto(f"{town.site.url}/my/copies")
     page.locator(f"h2 a[href='{made['copy']}']").click()
     expect(page.locator("main")).to_contain_text("示范县人力资源和社会保障局")
+    expect(page.locator(".page img")).to_have_js_property("complete", True)
     assert page.locator(".page img").evaluate("one => one.naturalWidth") > 1000
     with page.expect_download() as started:
         page.get_by_role("link", name=re.compile("下载")).click()

@@ -250,6 +250,7 @@ def test_a_file_shows_its_picture_and_what_the_license_is_worth_now(node, browse
     with window(browser, "desktop") as people:
         page = people.new_page()
         send_file(page, node, files["license_ofd"])
+        expect(page.locator(".seen img")).to_have_js_property("complete", True)
         assert page.locator(".seen img").evaluate("one => one.naturalWidth") > 500
         expect(page.locator("main")).to_contain_text("就业创业登记证")
         send_file(page, node, files["copy"])
@@ -259,6 +260,7 @@ def test_a_file_shows_its_picture_and_what_the_license_is_worth_now(node, browse
             seal_pb2.MakeEvidenceRequest(document=files["license_ofd"].read_bytes()), timeout=60
         )
         send_file(page, node, shown.put("bundle.zip", made.evidence))
+        expect(page.locator(".seen img")).to_have_js_property("complete", True)
         assert page.locator(".seen img").evaluate("one => one.naturalWidth") > 500
         # What cannot be drawn is not drawn, and says so.
         send_file(page, node, files["strange"])

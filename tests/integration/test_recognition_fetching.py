@@ -117,7 +117,7 @@ def test_newer_lists_are_taken_and_nothing_else(node: SealNode, site: Site) -> N
     site.files["/root.crl"] = crl(made.root, 2, NOW + DAY)
     assert here.round() == 1
     assert kinds(node) == [
-        ("list_added", "node"), ("list_added", "node"), ("approved", "front"),
+        ("list_added", "node"), ("list_added", "node"), ("approved", "seal-registry"),
         ("proposed", "front"),
     ]  # fmt: skip
     assert len(node.server.material.current().crls) == 3, "in force at once"

@@ -35,6 +35,18 @@ def test_only_its_owner_has_an_answer_again_and_not_for_long() -> None:
     assert kept.find(place, [MINE]) is None
 
 
+def test_what_ended_early_is_forgotten_of_its_owner() -> None:
+    kept = Answers(lambda: 0.0)
+    mine, another, theirs = (
+        kept.keep(an_answer(presentation=name), owner).removeprefix("/answers/")
+        for name, owner in (("p/1", MINE), ("p/2", MINE), ("p/1", OTHERS))
+    )
+    kept.forget(MINE, "presentation", "p/1")
+    assert kept.find(mine, [MINE]) is None
+    assert kept.find(another, [MINE])
+    assert kept.find(theirs, [OTHERS])
+
+
 def test_what_is_kept_is_bounded() -> None:
     kept = Answers(lambda: 0.0)
     places = [kept.keep(an_answer(), MINE) for _ in range(OF_ONE + 1)]
