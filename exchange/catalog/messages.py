@@ -388,4 +388,6 @@ def search_result(found: Found) -> pb.SearchResult:
         display_name=found.display_name,
         resource_display_name=found.resource_display_name,
         sharing_type=SHARING.get(SharingType(found.sharing), pb.SHARING_TYPE_UNSPECIFIED),
+        base_library=found.base_library,
+        stale=found.stale,
     )

@@ -1813,6 +1813,8 @@ class SearchResult(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     RESOURCE_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     SHARING_TYPE_FIELD_NUMBER: _builtins.int
+    BASE_LIBRARY_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
     kind: Global___CatalogKind.ValueType
     """What it is."""
     name: _builtins.str
@@ -1825,6 +1827,12 @@ class SearchResult(_message.Message):
     """Of a data item the name people use of its resource."""
     sharing_type: Global___SharingType.ValueType
     """How the resource is shared."""
+    base_library: _builtins.str
+    """The base library the resource is part of, as DataResource.base_library; of a data item its
+    resource's.
+    """
+    stale: _builtins.bool
+    """Whether the resource, of a data item its resource, is stale now (DataResource.stale)."""
     def __init__(
         self,
         *,
@@ -1834,10 +1842,12 @@ class SearchResult(_message.Message):
         display_name: _builtins.str = ...,
         resource_display_name: _builtins.str = ...,
         sharing_type: Global___SharingType.ValueType = ...,
+        base_library: _builtins.str = ...,
+        stale: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "item", b"item", "kind", b"kind", "name", b"name", "resource_display_name", b"resource_display_name", "sharing_type", b"sharing_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_library", b"base_library", "display_name", b"display_name", "item", b"item", "kind", b"kind", "name", b"name", "resource_display_name", b"resource_display_name", "sharing_type", b"sharing_type", "stale", b"stale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -39,6 +39,8 @@ SHARING: Final = {
     catalog_pb2.SHARING_TYPE_CONDITIONAL: ("conditional", "有条件共享"),
     catalog_pb2.SHARING_TYPE_NOT_SHARED: ("not shared", "不予共享"),
 }
+#: What is shared so is owed fresh.
+OWED: Final = (catalog_pb2.SHARING_TYPE_UNCONDITIONAL, catalog_pb2.SHARING_TYPE_CONDITIONAL)
 LIBRARIES: Final = {
     "population": ("population", "人口库"),
     "legal_entity": ("legal entities", "法人库"),

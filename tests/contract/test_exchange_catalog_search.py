@@ -10,6 +10,7 @@ from exchange.catalog.directory import Withdrawal
 from exchange.catalog.model import DataItem, ItemType, SharingType
 from exchange.catalog.search import model, service, store
 from exchange.catalog.search.model import Filters
+from exchange.delivery.store import BatchRow
 from runtime.clock import FixedClock
 from runtime.database import Database
 from runtime.errors import InvalidArgument
@@ -115,6 +116,24 @@ def test_filters(database: Database, clock: FixedClock):
     ]
     assert found(database, clock, stale_only=True) == ["residents", "regions", "houses"]
     assert found(database, clock, kind=model.SERVICE_ITEM, stale_only=True) == []
+
+
+def test_a_hit_says_its_base_library_and_whether_it_is_stale(database: Database, clock: FixedClock):
+    with database.unit_of_work() as work:
+        work.session.add(
+            BatchRow(
+                number=1, resource=build.RESIDENTS, publisher=build.CIVIL, published_at=clock.now(),
+                first_offset=1, last_offset=0, upserted=0, withdrawn=0, unchanged=0, digest=b"",
+            )
+        )  # fmt: skip
+    page, _ = service.search(database, "人口", Filters(), page_size=100, page_token="", clock=clock)
+    of_residents = {(one.base_library, one.stale) for one in page if one.entry == build.RESIDENTS}
+    assert of_residents == {("population", False)}  # the resource and its items
+    assert {(one.base_library, one.stale) for one in page if one.entry == HOUSES} == {("", True)}
+    (card,), _ = service.search(
+        database, "优待证", Filters(), page_size=1, page_token="", clock=clock
+    )
+    assert (card.base_library, card.stale) == ("", False)
 
 
 def test_the_index_follows_the_catalog(database: Database, clock: FixedClock):

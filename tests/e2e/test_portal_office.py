@@ -359,7 +359,9 @@ def test_what_is_promised_is_held_against_what_is_delivered(office: Office, page
     page.goto(f"{office.site.url}/office/catalog")
     page.get_by_label("基础库").select_option("population")
     page.get_by_role("button", name="搜索").click()
-    expect(page.locator("main")).to_contain_text("人口基础信息")
+    hit = page.locator("li").filter(has_text="人口基础信息").first
+    expect(hit).to_contain_text("基础库：人口库")
+    expect(hit.locator(".badge")).to_have_text("按期更新")
     expect(page.locator("main")).not_to_contain_text("法人单位基础信息")
     page.get_by_label("关键词").fill(sharing.applicant().citizen_number)
     page.get_by_role("button", name="搜索").click()

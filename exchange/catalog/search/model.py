@@ -81,6 +81,8 @@ class Found:
     display_name: str
     resource_display_name: str
     sharing: str
+    base_library: str
+    stale: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,7 @@ def search(
     size = paging.page_size(page_size)
     steps = model.steps(words, filters)
     place, after = _place(page_token)
-    stale_at = clock.now() if filters.stale_only else None
+    now = clock.now()
     found: list[tuple[int, Found]] = []
     with database.reading() as session:
         for number, step in enumerate(steps):
@@ -85,7 +85,8 @@ def search(
                 step,
                 after=after if number == place else -1,
                 limit=size + 1 - len(found),
-                stale_at=stale_at,
+                now=now,
+                stale_only=filters.stale_only,
             )
             found += [(number, row) for row in rows]
     page, token = paging.cut(found, size, lambda one: f"{one[0]}.{one[1].id}")

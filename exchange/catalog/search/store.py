@@ -154,18 +154,18 @@ def _in_name(tokens: Sequence[str]) -> list[str]:
 
 
 def find(
-    session: Session, step: Step, *, after: int, limit: int, stale_at: datetime | None
+    session: Session, step: Step, *, after: int, limit: int, now: datetime, stale_only: bool
 ) -> list[Found]:
     """At most `limit` things of a step whose ids follow `after`."""
     hits = _hits(session, step, after)
-    shown = DOCUMENTS.c
-    if stale_at is None:  # then the index alone knows what the page holds
+    shown, stale = DOCUMENTS.c, store.stale(now)
+    if not stale_only:  # then the index alone knows what the page holds
         hits = hits.limit(limit)
     page = hits.subquery()
     query = (
         sa.select(
             shown.id, shown.entry, shown.item, shown.display_name, shown.resource_display_name,
-            ENTRIES.c.sharing, ENTRIES.c.kind,
+            ENTRIES.c.sharing, ENTRIES.c.kind, _base_library(session), stale,
         )
         .select_from(page)
         .join(DOCUMENTS, shown.id == page.c.id)
@@ -173,8 +173,8 @@ def find(
         .order_by(page.c.id)
         .limit(limit)
     )  # fmt: skip
-    if stale_at is not None:
-        query = query.where(store.stale(stale_at))
+    if stale_only:
+        query = query.where(stale)
     return [
         Found(
             id=number,
@@ -184,10 +184,21 @@ def find(
             display_name=display_name,
             resource_display_name=resource_display_name,
             sharing=sharing,
+            base_library=base_library or "",
+            stale=bool(is_stale),
         )
-        for number, entry, item, display_name, resource_display_name, sharing, kind
-        in session.execute(query)
+        for number, entry, item, display_name, resource_display_name, sharing, kind,
+            base_library, is_stale in session.execute(query)
     ]  # fmt: skip
+
+
+def _base_library(session: Session) -> sa.ColumnElement[str | None]:
+    """What the content says of the base library; a service item's says nothing."""
+    content = ENTRIES.c.content
+    if _is_sqlite(session):
+        return sa.func.json_extract(content, "$.base_library", type_=sa.String)
+    said: sa.ColumnElement[str | None] = sa.cast(content, sa.JSON)["base_library"].as_string()
+    return said
 
 
 def _hits(session: Session, step: Step, after: int) -> sa.Select[tuple[int]]:
