@@ -252,36 +252,6 @@ class PublishRequest(_message.Message):
 Global___PublishRequest: _TypeAlias = PublishRequest  # noqa: Y015
 
 @_typing.final
-class RowViolation(_message.Message):
-    """A row that does not fit the schema."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ROW_FIELD_NUMBER: _builtins.int
-    ITEM_FIELD_NUMBER: _builtins.int
-    DESCRIPTION_FIELD_NUMBER: _builtins.int
-    row: _builtins.int
-    """From 0."""
-    item: _builtins.str
-    """Code of the item."""
-    description: _builtins.str
-    """What is wrong with it; never the value."""
-    def __init__(
-        self,
-        *,
-        row: _builtins.int = ...,
-        item: _builtins.str = ...,
-        description: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "item", b"item", "row", b"row"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RowViolation: _TypeAlias = RowViolation  # noqa: Y015
-
-@_typing.final
 class PublishResponse(_message.Message):
     """What a batch did."""
 
