@@ -183,16 +183,7 @@ class NodeNeighbours:
                 + "：请指定或申请制作该种印章",
             )
         if len(usable) != 1:
-            raise FailedPrecondition(
-                "the department has no such seal in force for this license type: see ListSeals, "
-                "or have one made or authorized"
-                if wanted or not usable
-                else "the department has several seals in force: name the one to use in `seal`",
-                reason="SEAL_NOT_USABLE",
-                message_zh="本部门没有可用于此类证照的有效印章：请查看印章列表，或申请制章、授权"
-                if wanted or not usable
-                else "本部门有多枚有效印章：请在 seal 中指明",
-            )
+            raise _not_usable(wanted, len(usable))
         found = usable[0]
         return IssuingSeal(
             name=found.name,
@@ -372,6 +363,26 @@ def placements(stamp: Stamp, sheets: int) -> list[seal_pb2.Placement]:
 def _kind(license_type: str) -> str:
     """How a seal's authorization names a license type."""
     return f"license-types/{license_type}"
+
+
+def _not_usable(wanted: str, count: int) -> FailedPrecondition:
+    """Also what is no license is sealed: reports and certificates of the archive."""
+    if wanted:
+        text = (
+            "the seal named in `seal` is none of the department's that are in force and may be used "
+            "for this: see ListSeals, or have it authorized"
+        )
+        text_zh = "seal 中指明的印章不是本部门可用于此的有效印章：请查看印章列表，或申请授权"
+    elif count:
+        text = "the department has several seals in force: name the one to use in `seal`"
+        text_zh = "本部门有多枚有效印章：请在 seal 中指明"
+    else:
+        text = (
+            "the department has no seal in force that may be used for this: have one made or "
+            "authorized"
+        )
+        text_zh = "本部门没有可用于此的有效印章：请申请制章或授权"
+    return FailedPrecondition(text, reason="SEAL_NOT_USABLE", message_zh=text_zh)
 
 
 def _is_for(allowed: seal_pb2.SealAuthorization, kind: str, now: datetime) -> bool:

@@ -49,6 +49,20 @@ def test_a_seal_that_ended_is_not_usable() -> None:
     with pytest.raises(FailedPrecondition) as told:
         with_seals(a_seal(timedelta(days=-9), timedelta(days=-1))).seal_of(BUREAU, "", "x", "", NOW)
     assert told.value.reason == "SEAL_NOT_USABLE"
+    # Reports of the archive are sealed too, and there is no license then.
+    assert "licen" not in told.value.message
+    assert "证照" not in told.value.message_zh
+
+
+def test_a_seal_that_is_not_usable_is_told_apart_from_one_that_has_to_be_named() -> None:
+    two = a_seal(timedelta()), a_seal(timedelta())
+    said = {}
+    for wanted, seals in (("", ()), (f"{BUREAU}/seals/other", two), ("", two)):
+        with pytest.raises(FailedPrecondition) as told:
+            with_seals(*seals).seal_of(BUREAU, wanted, "archive-reports", "", NOW)
+        assert told.value.reason == "SEAL_NOT_USABLE"
+        said[told.value.message.partition(":")[0]] = wanted
+    assert len(said) == 3
 
 
 @pytest.mark.parametrize(("behind", "warned"), [(CLOCK_SKEW / 2, False), (CLOCK_SKEW * 2, True)])
