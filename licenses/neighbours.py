@@ -369,8 +369,8 @@ def _not_usable(wanted: str, count: int) -> FailedPrecondition:
     """Also what is no license is sealed: reports and certificates of the archive."""
     if wanted:
         text = (
-            "the seal named in `seal` is none of the department's that are in force and may be used "
-            "for this: see ListSeals, or have it authorized"
+            "the seal named in `seal` is none of the department's that are in force and may be "
+            "used for this: see ListSeals, or have it authorized"
         )
         text_zh = "seal 中指明的印章不是本部门可用于此的有效印章：请查看印章列表，或申请授权"
     elif count:

@@ -48,6 +48,7 @@ from licenses.materials.model import (
     CollectionState,
     Copy,
     Handling,
+    Look,
     MaterialSource,
     Planned,
     Result,
@@ -60,7 +61,7 @@ from runtime import names
 from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork
 from runtime.errors import FailedPrecondition, InvalidArgument
-from runtime.identity import Principal
+from runtime.identity import Principal, check_holder
 from runtime.records import canonical, fresh_salt, make_record
 
 
@@ -72,6 +73,19 @@ class Proven:
     facts: Facts
     log_indices: tuple[int, ...]
     purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A collection as its reader sees it.
+
+    An applicant is told who looked; the department's system which answers it left there, by grant.
+    """
+
+    collection: Collection
+    entries: tuple[str, ...]
+    looks: tuple[Look, ...] = ()
+    answered: tuple[str, ...] = ()
 
 
 class Collecting:
@@ -101,12 +115,15 @@ class Collecting:
         holder_code: str,
         agreed: tuple[str, ...],
         licenses_chosen: tuple[str, ...],
+        consent: str,
         principal: Principal,
     ) -> tuple[Planned, ...]:
         """The plan as far as the applicant agreed, outside any transaction.
 
-        Raises InvalidArgument (NOTHING_TO_AGREE_TO, LICENSE_NOT_CHOSEN), and as `Materials.plan`.
+        Raises InvalidArgument (BAD_TEXT, NOTHING_TO_AGREE_TO, LICENSE_NOT_CHOSEN), and as
+        `Materials.plan`.
         """
+        check_text(consent, name="consent")
         check_identified(principal, holder_code)
         planned = self._materials.planned(service_item, holder_code)[1]
         offered = {one.display_name for one in planned if one.source in CONSENTED}
@@ -129,8 +146,7 @@ class Collecting:
         consent: str,
         principal: Principal,
     ) -> Collection:
-        """Record the consent to a plan that `ready` made. Raises InvalidArgument, BAD_TEXT."""
-        check_text(consent, name="consent")
+        """Record the consent to a plan that `ready` made."""
         now, salt = self._clock.now(), fresh_salt()
         made = Collection(
             id=secrets.token_hex(12),
@@ -177,6 +193,19 @@ class Collecting:
         with self._database.reading() as session:
             handling = store.handling(session, collection.service_item)
         return planning.entries_needed(handling_of(handling, collection), collection.plan)
+
+    def shown(self, name: str, holder_code: str, principal: Principal) -> Shown:
+        """A collection: with a `holder_code` to who speaks for them, else to its department.
+
+        Raises NotFound (COLLECTION_NOT_FOUND).
+        """
+        if holder_code and check_holder(principal, holder_code):
+            found = self._keeping.of_applicant(name, holder_code, principal)
+            looks = tuple(self._keeping.looks(found))
+            return Shown(collection=found, entries=self.entries(found), looks=looks)
+        found = self._keeping.read(name, principal)
+        answered = tuple(self._keeping.answered(name, principal.system))
+        return Shown(collection=found, entries=self.entries(found), answered=answered)
 
     def proven(
         self,

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +26,7 @@ from licenses.copies import store as copies
 from licenses.holder_index import HolderIndex
 from licenses.materials import store
 from licenses.materials.copying import Copying
+from licenses.materials.filling import ENTRIES_MISSING
 from licenses.materials.looks import store as looks
 from licenses.materials.model import (
     COLLECTION,
@@ -39,7 +41,7 @@ from licenses.store import Reads
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import FailedPrecondition, NotFound
+from runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from runtime.identity import Principal, Role, check_holder
 from runtime.paging import moment_of
 from runtime.records import canonical, make_record
@@ -252,14 +254,38 @@ class Keeping:
         with self._database.reading() as session:
             return looks.of(session, collection.id, size=MOST_LOOKS)
 
-    def answered(self, name: str, system: str) -> dict[str, bytes]:
-        """Answers that a system handed in before the form was whole, by grant, as they came."""
+    @contextmanager
+    def trying(self, name: str, system: str, answers: Mapping[str, bytes]) -> Iterator[None]:
+        """A try at collecting, and what stays of one that failed.
+
+        Where the consent was over, its copies end (rule 3). Where the form is not whole, the
+        `answers`, by grant, are kept: they are proven, and nobody is asked about the applicant
+        twice.
+        """
+        try:
+            yield
+        except FailedPrecondition as error:
+            if error.reason == CONSENT_ENDED:
+                self.run_out()
+            raise
+        except InvalidArgument as error:
+            if error.reason == ENTRIES_MISSING:
+                self.keep_answers(name, system, answers)
+            raise
+
+    def answered(self, name: str, system: str, *, but: Set[str] = frozenset()) -> dict[str, bytes]:
+        """Answers that a system handed in before the form was whole, by grant, as they came.
+
+        `but`: not those of these grants.
+        """
         collection_id = names.parse(COLLECTION, name)["collection"]
         with self._database.reading() as session:
             kept = orjson.loads(store.answers(session, collection_id) or "{}")
         return {
-            grant: base64.b64decode(one) for grant, one in kept.get(system, {}).items()
-        }  # fmt: skip
+            grant: base64.b64decode(one)
+            for grant, one in kept.get(system, {}).items()
+            if grant not in but
+        }
 
     def keep_answers(self, name: str, system: str, answers: Mapping[str, bytes]) -> None:
         """Keep a system's answers, by grant, until it collects, or the consent is over."""

@@ -19,9 +19,9 @@ from licenses.materials.model import (
     FieldSource,
     FormField,
     Handling,
-    Item,
     Look,
     MaterialSource,
+    Offered,
     Planned,
     Proof,
     Replacement,
@@ -165,6 +165,21 @@ def refused_of(given: Sequence[pb.RefusedQuestion]) -> dict[str, str]:
     return {one.grant: one.reason for one in given}
 
 
+def told_of(request: pb.CollectMaterialsRequest) -> set[str]:
+    """The grants of a request's answers, and of the questions that were refused."""
+    return {one.query.grant for one in request.answers} | {one.grant for one in request.refused}
+
+
+def kept_answers(kept: Mapping[str, bytes]) -> list[pb.CollectedAnswer]:
+    """Answers as `queried_of` left them."""
+    return [pb.CollectedAnswer.FromString(one) for one in kept.values()]
+
+
+def queried_of(answers: Sequence[pb.CollectedAnswer]) -> dict[str, bytes]:
+    """Questions with their answers, by grant, to be kept."""
+    return {one.query.grant: one.SerializeToString() for one in answers if one.HasField("query")}
+
+
 def _receipt(receipt: Any) -> dict[str, Any]:
     return {
         "leaf": receipt.leaf,
@@ -227,19 +242,16 @@ def to_handling(one: Handling) -> pb.Handling:
     )
 
 
-def to_offered(
-    item: Item, handling: Handling | None, in_the_way: Sequence[str]
-) -> pb.OfferedServiceItem:
+def to_offered(found: Offered) -> pb.OfferedServiceItem:
     """A service item as an applicant sees it."""
-    rule = handling.rule if handling else ()
     return pb.OfferedServiceItem(
-        name=item.name,
-        display_name=item.display_name,
-        handled_at_once=bool(rule) and not in_the_way,
-        in_the_way=in_the_way,
-        conditions=[one.reason for one in rule],
-        conditions_zh=[one.reason_zh for one in rule],
-        materials=len(item.materials),
+        name=found.item.name,
+        display_name=found.item.display_name,
+        handled_at_once=found.is_at_once,
+        in_the_way=found.in_the_way,
+        conditions=[one.reason for one in found.rule],
+        conditions_zh=[one.reason_zh for one in found.rule],
+        materials=len(found.item.materials),
     )
 
 

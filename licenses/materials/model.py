@@ -183,6 +183,20 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A service item as applicants see it; `in_the_way` is what keeps its rule from deciding."""
+
+    item: Item
+    rule: tuple[Condition, ...]
+    in_the_way: tuple[str, ...]
+
+    @property
+    def is_at_once(self) -> bool:
+        """Whether its rule decides it (秒批)."""
+        return bool(self.rule) and not self.in_the_way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """A resource as the catalog has it; `key_standard` is that of its key item."""
 

@@ -13,16 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from licenses.holders import HOLDERS
 from licenses.materials import messages
 from licenses.materials.collecting import Collecting
-from licenses.materials.filling import ENTRIES_MISSING
-from licenses.materials.keeping import CONSENT_ENDED, Keeping, told_to
+from licenses.materials.keeping import Keeping, told_to
 from licenses.materials.model import MaterialSource, Planned
 from licenses.materials.service import Materials
-from licenses.texts import check_text
 from licenses.v1 import materials_pb2 as pb
 from licenses.wire import run_in
 from runtime.database import Database, UnitOfWork, check_request_id
-from runtime.errors import FailedPrecondition, InvalidArgument
-from runtime.identity import Role, check_holder
+from runtime.identity import Role
 from runtime.paging import cut_by_time, last_of, page_size, token_after
 from runtime.rpc import ANY_ROLE, Call
 
@@ -116,13 +113,13 @@ class MaterialRpc:
 
         def run() -> pb.ListServiceItemsResponse:
             found, following = self._materials.items(
-                request.parent, size=page_size(request.page_size), token=request.page_token
+                request.parent,
+                size=page_size(request.page_size),
+                token=request.page_token,
+                at_once_only=request.at_once_only,
             )
-            offered = [messages.to_offered(*one) for one in found]
             return pb.ListServiceItemsResponse(
-                service_items=[
-                    one for one in offered if one.handled_at_once or not request.at_once_only
-                ],
+                service_items=[messages.to_offered(one) for one in found],
                 next_page_token=following,
             )
 
@@ -169,7 +166,6 @@ class MaterialRpc:
 
         def run() -> pb.BeginCollectionResponse:
             check_request_id(request.request_id)
-            check_text(request.consent, name="consent")
             method, actor = "BeginCollection", call.principal.system
             # A repeat is not planned again: what is held may have changed.
             repeated = self._database.held.answered(actor, method, request.request_id)
@@ -192,6 +188,7 @@ class MaterialRpc:
             request.holder_code,
             tuple(request.materials),
             tuple(request.licenses),
+            request.consent,
             call.principal,
         )
 
@@ -225,37 +222,13 @@ class MaterialRpc:
             repeated = self._collected(request, call)
             if repeated is not None:
                 return repeated
-            answers = self._with_kept(request, call)
-            try:
+            name, system = request.collection, call.principal.system
+            kept = self._keeping.answered(name, system, but=messages.told_of(request))
+            answers = [*request.answers, *messages.kept_answers(kept)]
+            with self._keeping.trying(name, system, messages.queried_of(answers)):
                 return self._done(request, answers, call)
-            except FailedPrecondition as error:
-                if error.reason == CONSENT_ENDED:
-                    self._keeping.run_out()
-                raise
-            except InvalidArgument as error:
-                # They are proven, and nobody is asked about the applicant twice.
-                if error.reason == ENTRIES_MISSING:
-                    queried = {
-                        one.query.grant: one.SerializeToString()
-                        for one in answers
-                        if one.HasField("query")
-                    }
-                    name, system = request.collection, call.principal.system
-                    self._keeping.keep_answers(name, system, queried)
-                raise
 
         return await run_in(self._threads, run)
-
-    def _with_kept(
-        self, request: pb.CollectMaterialsRequest, call: Call
-    ) -> list[pb.CollectedAnswer]:
-        """The answers of a request, and what an earlier one left for this collection."""
-        given = list(request.answers)
-        told = {one.query.grant for one in given} | {one.grant for one in request.refused}
-        kept = self._keeping.answered(request.collection, call.principal.system)
-        return given + [
-            pb.CollectedAnswer.FromString(one) for grant, one in kept.items() if grant not in told
-        ]
 
     def _done(
         self, request: pb.CollectMaterialsRequest, answers: list[pb.CollectedAnswer], call: Call
@@ -320,20 +293,12 @@ class MaterialRpc:
         """See the proto."""
 
         def run() -> pb.GetCollectionResponse:
-            name, code = request.name, request.holder_code
-            applicants = bool(code) and check_holder(call.principal, code)
-            found = (
-                self._keeping.of_applicant(name, code, call.principal)
-                if applicants
-                else self._keeping.read(name, call.principal)
-            )
-            told = messages.to_collection(found)
-            told.consent_salt = found.consent_salt
-            told.entries.extend(self._collecting.entries(found))
-            if applicants:
-                told.looks.extend(messages.to_looks(self._keeping.looks(found)))
-            else:
-                told.answered.extend(self._keeping.answered(name, call.principal.system))
+            found = self._collecting.shown(request.name, request.holder_code, call.principal)
+            told = messages.to_collection(found.collection)
+            told.consent_salt = found.collection.consent_salt
+            told.entries.extend(found.entries)
+            told.looks.extend(messages.to_looks(found.looks))
+            told.answered.extend(found.answered)
             return pb.GetCollectionResponse(collection=told)
 
         return await run_in(self._threads, run)

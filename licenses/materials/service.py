@@ -19,7 +19,7 @@ from licenses.accesses import store as accesses
 from licenses.holder_index import HolderIndex
 from licenses.materials import planning, store
 from licenses.materials.handlings import check_handling, digest_of
-from licenses.materials.model import Disposition, Handling, Item, Planned
+from licenses.materials.model import Disposition, Handling, Item, Offered, Planned
 from licenses.materials.planning import CITIZEN, CREDIT, HeldLicense, Known
 from licenses.materials.reporting import Line, line_of
 from licenses.materials.surroundings import Surroundings
@@ -157,9 +157,9 @@ class Materials:
             return store.handlings(session, department, after=after, size=size + 1)
 
     def items(
-        self, parent: str, *, size: int, token: str
-    ) -> tuple[list[tuple[Item, Handling | None, tuple[str, ...]]], str]:
-        """A page of service items, each with how it is handled, and what is in its rule's way."""
+        self, parent: str, *, size: int, token: str, at_once_only: bool = False
+    ) -> tuple[list[Offered], str]:
+        """A page of service items; `at_once_only` leaves out those that a person decides."""
         found, following = self._around.items(parent, size=size, token=token)
         with self._database.reading() as session:
             handled = store.handlings_of(session, [one.name for one in found])
@@ -171,7 +171,13 @@ class Materials:
             return planning.in_the_way(handling, self._plan(item, handling, None, "", asked))
 
         listed = [(one, handled.get(one.name)) for one in found]
-        return [(item, handling, stands(item, handling)) for item, handling in listed], following
+        offered = [
+            Offered(
+                item=one, rule=handling.rule if handling else (), in_the_way=stands(one, handling)
+            )
+            for one, handling in listed
+        ]
+        return [one for one in offered if one.is_at_once or not at_once_only], following
 
     # Planning.
 

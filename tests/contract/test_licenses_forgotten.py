@@ -26,7 +26,7 @@ from licenses.model import License, LicenseFormat
 from licenses.server import MIGRATIONS
 from runtime.clock import FixedClock
 from runtime.database import Database
-from runtime.errors import FailedPrecondition
+from runtime.errors import FailedPrecondition, InvalidArgument
 from runtime.identity import Principal
 from runtime.objects import FileStore
 from tests.builders.licenses import BUREAU, NOW, a_license
@@ -232,6 +232,11 @@ def test_looks_and_answers_are_kept_as_long_as_they_serve(database: Database) ->
     keeping.keep_answers(name, "x", {"g": b"1"})
     assert keeping.answered(name, "x") == {"g": b"1"}
     assert keeping.answered(name, "another") == {}
+    for reason, left in (("BAD_ENTRY", {"g": b"1"}), ("ENTRIES_MISSING", {"h": b"2"})):
+        with pytest.raises(InvalidArgument), keeping.trying(name, "x", {"h": b"2"}):
+            raise InvalidArgument("the form is not whole", reason=reason)
+        assert keeping.answered(name, "x") == left
+    assert keeping.answered(name, "x", but={"h"}) == {}
     seen = [Look(time=NOW, system=one, kind="collection_read", purpose="办理") for one in "xy"]
     with database.unit_of_work() as work:
         for one in seen:
