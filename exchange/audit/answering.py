@@ -10,13 +10,14 @@ Standard library only, like all that the offline verifier stands on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
-from typing import Final, TypeVar
+from typing import TypeVar
 
+from exchange.audit.chinese import in_chinese
 from exchange.audit.merkle import ProofError
 from exchange.audit.note import (
     Checkpoint,
@@ -85,31 +86,6 @@ class Quorum:
 NO_QUORUM = Quorum()
 
 
-#: Why checks fail most often, in Chinese, by how it begins in English.
-_CHINESE: Final[Mapping[str, str]] = {
-    "an earlier check that this one needs": "所依据的前一项检查未通过",
-    "the verifier key's id": "公钥与其编号不符",
-    "a verifier key looks like": "公钥应为“名称+01234567+base64”",
-    "the verifier key is not": "公钥类型不符",
-    "the note is not signed by": "检查点不是由该公钥签名",
-    "the signature is not by": "签名与该公钥不符",
-    "the checkpoint is of another log": "检查点来自其他日志",
-    "the note": "检查点格式有误",
-    "the record commits to another value": "记录的承诺与该值不符",
-    "the path leads to another root": "路径得出另一树根",
-    "the proof leads to another root": "证明得出另一树根",
-    "the proof is too": "证明长度与日志不符",
-    "the leaf's index": "记录序号超出日志范围",
-    "the earlier tree": "较早的日志不是现有日志的开头",
-    "a file cannot be read": "文件无法读取",
-}
-
-
-def _in_chinese(detail: str) -> str:
-    """What failed, in Chinese where it is known; a rarer reason stands as it is."""
-    return next((zh for en, zh in _CHINESE.items() if detail.startswith(en)), detail)
-
-
 class Checks:
     """Gathers checks; a step that raises has failed, and the next go on without its result."""
 
@@ -134,11 +110,11 @@ class Checks:
                 detail, detail_zh = tell(result)
         except NothingToCheckError as lacking:
             outcome, detail = Outcome.INDETERMINATE, str(lacking)
-            detail_zh = f"无法检查：{detail}"
+            detail_zh = f"无法检查：{in_chinese(detail)}"
         except (ProofError, NoteError, OSError) as error:
             outcome = Outcome.FAILED
             detail = str(error) if isinstance(error, ValueError) else "a file cannot be read"
-            detail_zh = f"未通过：{_in_chinese(detail)}"
+            detail_zh = f"未通过：{in_chinese(detail)}"
         self._checks.append(Check(name=name, outcome=outcome, detail=detail, detail_zh=detail_zh))
         return result
 

@@ -21,7 +21,7 @@ from portal.auditor.words import OUTCOMES, WORKS
 from portal.pages import language_of, page, sayer
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
-from portal.verifier.recorded import CHECKS
+from portal.verifier.recorded import check_name
 from portal.working import works_of
 from runtime.errors import DomainError
 from runtime.identity import Role
@@ -74,7 +74,7 @@ async def verify(request: Request, person: Person) -> Response:
         most=verifying.MOST,
         verified=verified,
         outcomes=OUTCOMES,
-        titles=CHECKS,
+        check_name=check_name,
         kinds=KINDS,
         own_key=bool(key),
     )

@@ -20,7 +20,9 @@ from exchange.audit.answering import Outcome
 from exchange.audit.note import NoteError
 from exchange.audit.saved import SavedReceipt, receipt_from_json
 from exchange.audit.verify import verify_receipt
+from portal.auditor.facts import COMMITMENTS
 from portal.auditor.log import Record, read
+from portal.verifier.recorded import check_name
 
 #: What a consumer and a source are both given receipts of, or keep.
 KINDS: Final = frozenset(
@@ -81,7 +83,8 @@ def shown(file: str, content: bytes, key: str) -> Shown:
     ]
     fault = ("", "")
     if failed:
-        fault = (f"{failed[0].name}: {failed[0].detail}", failed[0].detail_zh)
+        name = check_name(failed[0].name)
+        fault = (f"{name.en}: {failed[0].detail}", f"{name.zh}：{failed[0].detail_zh}")
     receipt = saved.receipt
     return Shown(
         file=file,
@@ -161,7 +164,8 @@ def _judge(one: Shown | None, other: Shown | None) -> tuple[Verdict, tuple[str, 
     common = (one.values or {}).keys() & (other.values or {}).keys()
     for label in sorted(common):
         if (one.values or {})[label] != (other.values or {})[label]:
-            return Verdict.DIFFER, (f"they show another {label}", f"双方所示的 {label} 不同")
+            en, zh = COMMITMENTS.get(label, (label, label))
+            return Verdict.DIFFER, (f"what they show differs: {en}", f"双方所示不同：{zh}")
     return Verdict.AGREE, ("", "")
 
 

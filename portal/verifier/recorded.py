@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from exchange.v1 import audit_pb2
+from portal.auditor.facts import COMMITMENTS
 from portal.pages import shown_time
 from portal.verifier.model import Answer, CheckSeen, Light, Row, Told
 from runtime.identity import APPLICANTS
@@ -120,15 +121,21 @@ def answer_to_record(
     )
 
 
-def _check(one: audit_pb2.RecordCheck) -> CheckSeen:
-    base, _, of = one.name.partition(":")
+def check_name(name: str) -> Told:
+    """What a check of the log is called, of `base:what` with what it was about."""
+    base, _, of = name.partition(":")
     title = CHECKS.get(base, Told(en=base, zh=base))
-    if of:
-        title = Told(en=f"{title.en} ({of})", zh=f"{title.zh}（{of}）")
+    if not of:
+        return title
+    en, zh = COMMITMENTS.get(of, (of, of))
+    return Told(en=f"{title.en} ({en})", zh=f"{title.zh}（{zh}）")
+
+
+def _check(one: audit_pb2.RecordCheck) -> CheckSeen:
     return CheckSeen(
         light=_light(one),
         notice=False,
-        title=title,
+        title=check_name(one.name),
         detail=Told(en=one.detail, zh=one.detail_zh),
         against=_NOTHING,
         clause="",

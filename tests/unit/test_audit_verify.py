@@ -1,6 +1,7 @@
 """The offline verifier: each way of lying is caught by the check that is named for it."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.audit import verify
+from exchange.audit.chinese import in_chinese
 from exchange.audit.merkle import (
     HASH_SIZE,
     TILE_WIDTH,
@@ -386,12 +388,23 @@ def test_the_verifier_stands_alone() -> None:
     assert ours == {
         f"exchange.audit{part}"
         for part in (
-            "", ".answering", ".copying", ".merkle", ".model", ".note", ".proved", ".saved",
-            ".signed", ".verify",
+            "", ".answering", ".chinese", ".copying", ".merkle", ".model", ".note", ".proved",
+            ".saved", ".signed", ".verify",
         )
     }  # fmt: skip
     servers = ("grpc", "google", "sqlalchemy", "sqlmodel", "orjson", "pydantic", "structlog")
     assert not [name for name in loaded if name.partition(".")[0] in servers]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["answering", "copying", "entries", "merkle", "note", "signed", "verify", "verify_told"],
+)
+def test_whatever_a_step_raises_is_told_in_chinese(name: str) -> None:
+    source = (Path(verify.__file__).parent / f"{name}.py").read_text()
+    said = re.findall(r"(?:Note|Proof|NothingToCheck)Error\(\s*f?\"([^\"]+)\"", source)
+    assert said
+    assert [text for text in said if not re.search("[\u4e00-\u9fff]", in_chinese(text))] == []
 
 
 def test_a_promise_time_is_utc() -> None:
