@@ -146,7 +146,8 @@ def check_valid_to(
     today = date.fromisoformat(china_date(now))
     last = min(today + LONGEST, license_.valid_to or date.max)
     if until is not None:
-        last = min(last, date.fromisoformat(china_date(until)))
+        # One that ends with a day ends at the next one's first moment.
+        last = min(last, date.fromisoformat(china_date(until - timedelta(microseconds=1))))
     if not today <= valid_to <= last:
         raise InvalidArgument(
             f"valid_to must be from {today} to {last}: a copy does not outlive its license, the "

@@ -1,4 +1,10 @@
-"""Endorsed copies (加注件): to make for one purpose and one receiver, to see, and to save."""
+"""Endorsed copies (加注件): to make for one purpose and one receiver, to see, and to save.
+
+1. An agent makes one under a delegation that allows copies, for its purpose, and ends it no later.
+2. What an agent made they save from the page that says so: it is kept in the session's memory for
+   as long as pictures are, while the delegation is open. To list and to withdraw copies is the
+   holder's.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +19,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from licenses.v1 import copies_pb2 as pb
-from licenses.v1 import licenses_pb2
+from licenses.v1 import delegations_pb2, licenses_pb2
 from portal.applicant.asking import PAGE, SECONDS, Asking, asking
+from portal.applicant.delegated import (
+    ONE_DELEGATED,
+    Subject,
+    last_day,
+    not_delegated,
+    open_delegation,
+    subject_of,
+)
 from portal.applicant.forms import REFUSALS, Form
 from portal.applicant.holding import (
     APPLICANT,
@@ -23,7 +37,6 @@ from portal.applicant.holding import (
     check_in_force,
     keep,
     kept,
-    name_of,
 )
 from portal.applicant.pictures import first_page
 from portal.node import told
@@ -38,6 +51,7 @@ FORMS: Final = {
 }
 LONGEST: Final = timedelta(days=365)
 USUAL: Final = timedelta(days=30)
+_MADE: Final = "made "
 
 
 @APPLICANT
@@ -62,20 +76,29 @@ async def mine(request: Request, person: Person) -> Response:
 @APPLICANT
 async def ask_what(request: Request, person: Person) -> Response:
     """For what, for whom, until when."""
-    return await _form(request, asking(request, person), Form())
+    ask = asking(request, person)
+    return await _form(request, ask, await _subject(request, ask), Form())
 
 
-async def _form(request: Request, ask: Asking, form: Form) -> Response:
-    held, departments = await asyncio.gather(ask.license(name_of(request)), ask.departments())
-    check_in_force(held)
-    today = datetime.now(CHINA).date()
-    last = min(today + LONGEST, date.fromisoformat(held.valid_to) if held.valid_to else date.max)
+async def _subject(request: Request, ask: Asking) -> Subject:
+    """Raises NotFound, too, where a delegation allows no copies: there is no such page."""
+    found = await subject_of(request, ask, "copy")
+    if not found.allows(delegations_pb2.DELEGATION_FORM_COPY):
+        raise not_delegated()
+    return found
+
+
+async def _form(request: Request, ask: Asking, subject: Subject, form: Form) -> Response:
+    check_in_force(subject.held)
+    today, valid_to = datetime.now(CHINA).date(), subject.held.valid_to
+    last = min(today + LONGEST, date.fromisoformat(valid_to) if valid_to else date.max)
+    if subject.delegation is not None:
+        last = min(last, last_day(subject.delegation))
     return page(
         request,
         "applicant/copy_new.html",
-        held=held,
-        departments=departments,
-        address=address_of(held.name),
+        subject=subject,
+        departments=await ask.departments(),
         first=today,
         last=last,
         usual=min(today + USUAL, last),
@@ -87,24 +110,50 @@ async def _form(request: Request, ask: Asking, form: Form) -> Response:
 async def make(request: Request, person: Person) -> Response:
     """Make the copy, and show it."""
     given, ask = await form_of(request, person), asking(request, person)
+    subject = await _subject(request, ask)
     department, receiver = one(given, "department"), one(given, "receiver")
     if department and not receiver:
         receiver = (await ask.departments()).get(department, "")
     asked = pb.MakeEndorsedCopyRequest(
-        license=name_of(request),
+        license=subject.held.name,
         holder_code=person.holder_code,
         format=FORMS.get(one(given, "form"), FORMS["pdf"]),
-        purpose=one(given, "purpose"),
+        purpose=subject.delegation.purpose if subject.delegation else one(given, "purpose"),
         receiver=receiver,
         receiver_department=department,
         valid_to=one(given, "valid_to"),
+        delegation=subject.delegation.name if subject.delegation else "",
         request_id=one(given, "request_id"),
     )
     try:
         made = await told(ask.copies.MakeEndorsedCopy(asked, timeout=60))
     except REFUSALS as error:
-        return await _form(request, ask, Form(sent=given, error=error))
-    return RedirectResponse(_address(made.name), 303)
+        return await _form(request, ask, subject, Form(sent=given, error=error))
+    if subject.delegation is None:
+        return RedirectResponse(_address(made.name), 303)
+    person.keep_picture((_MADE + made.name, 0), made.document)
+    form = "pdf" if asked.format == FORMS["pdf"] else "ofd"
+    return page(
+        request,
+        "applicant/copy_made.html",
+        subject=subject,
+        asked=asked,
+        address=f"{subject.back}/{made.name}.{form}",
+        form=form,
+        size=len(made.document),
+        sha256=made.sha256,
+    )
+
+
+@APPLICANT
+async def made_as_agent(request: Request, person: Person) -> Response:
+    """A copy that an agent made in this session, while its delegation is open."""
+    await open_delegation(asking(request, person), request.path_params["delegation"])
+    file = person.pictures.get((_MADE + _name(request), 0))
+    form = request.path_params["form"]
+    if file is None or form not in FORMS:
+        raise HTTPException(404)
+    return to_save(file, f"application/{form}", f"copy.{form}")
 
 
 @APPLICANT
@@ -194,6 +243,9 @@ _COPY: Final = "/my/copies/{copy}"
 ROUTES: Final = (
     Route(ONE + "/copy", ask_what, methods=["GET"]),
     Route(ONE + "/copy", make, methods=["POST"]),
+    Route(ONE_DELEGATED + "/copy", ask_what, methods=["GET"]),
+    Route(ONE_DELEGATED + "/copy", make, methods=["POST"]),
+    Route("/my/delegations/{delegation}/copies/{copy}.{form:str}", made_as_agent, methods=["GET"]),
     Route("/my/copies", mine, methods=["GET"]),
     Route(_COPY, large, methods=["GET"]),
     Route(_COPY + "/picture", picture, methods=["GET"]),

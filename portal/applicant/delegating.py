@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,7 +19,7 @@ from starlette.routing import Route
 from licenses.v1 import delegations_pb2 as pb
 from licenses.v1 import licenses_pb2
 from portal.applicant.asking import PAGE, SECONDS, Asking, asking
-from portal.applicant.delegated import delegated, delegations
+from portal.applicant.delegated import delegated, delegations, last_day
 from portal.applicant.forms import REFUSALS, Form
 from portal.applicant.holding import APPLICANT, address_of, state_of
 from portal.node import told
@@ -126,7 +126,7 @@ async def got(request: Request, person: Person) -> Response:
         request,
         "applicant/delegated.html",
         delegation=found.delegation,
-        until=_last_day(found.delegation),
+        until=last_day(found.delegation),
         ways=_ways(found.delegation),
         shows=any(one != pb.DELEGATION_FORM_COPY for one in found.delegation.forms),
         copies=pb.DELEGATION_FORM_COPY in found.delegation.forms,
@@ -144,17 +144,12 @@ async def got(request: Request, person: Person) -> Response:
 def _in_order(found: object) -> list[tuple[pb.Delegation, date, list[Words]]]:
     """With their last days and forms; open ones first, then those that end last."""
     shown = sorted(found, key=lambda one: (not one.open, -one.expire_time.seconds))  # type: ignore[call-overload]
-    return [(one, _last_day(one), _ways(one)) for one in shown]
+    return [(one, last_day(one), _ways(one)) for one in shown]
 
 
 def _ways(one: pb.Delegation) -> list[Words]:
     """How its agent may show what was delegated, in both languages."""
     return [(english, chinese) for value, _, english, chinese in FORMS if value in one.forms]
-
-
-def _last_day(one: pb.Delegation) -> date:
-    """In China; one that ends with a day ends at the next one's first moment."""
-    return (one.expire_time.ToDatetime(UTC) - timedelta(seconds=1)).astimezone(CHINA).date()
 
 
 def _forms_of(given: Sequence[str]) -> list[pb.DelegationForm.ValueType]:

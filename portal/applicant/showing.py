@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from dataclasses import dataclass
 from datetime import UTC
 from hashlib import sha256
 from typing import Any, Final
@@ -22,19 +21,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from licenses.v1 import delegations_pb2, licenses_pb2, offline_pb2
+from licenses.v1 import delegations_pb2, offline_pb2
 from licenses.v1 import presentations_pb2 as pb
 from portal.answers import answers_of
 from portal.applicant.asking import SECONDS, Asking, asking
-from portal.applicant.delegated import Delegated, delegated
+from portal.applicant.delegated import ONE_DELEGATED, Subject, subject_of
 from portal.applicant.forms import REFUSALS, Form
 from portal.applicant.holding import (
     APPLICANT,
     ONE,
-    address_of,
     check_in_force,
     field_names,
-    name_of,
 )
 from portal.applicant.words import FIELDS, LIFETIMES, USES
 from portal.node import told
@@ -47,38 +44,11 @@ USUAL: Final = ("ZZMC", "CZZT", "ZZYXQJZRQ")
 _SAVED: Final = "offline "
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What is shown, and where its form is; of an agent, under what."""
-
-    held: licenses_pb2.License
-    back: str
-    address: str
-    delegation: Any | None
-
-
-async def _subject(request: Request, ask: Asking) -> Subject:
-    """Raises NotFound where it is not the person's to show."""
-    name = name_of(request)
-    if "delegation" not in request.path_params:
-        held, back = await ask.license(name), address_of(name)
-        return Subject(held=held, back=back, address=f"{back}/present", delegation=None)
-    found: Delegated = await delegated(ask, request.path_params["delegation"])
-    back = f"/my/delegations/{request.path_params['delegation']}"
-    place = address_of(name).removeprefix("/my/licenses")
-    return Subject(
-        held=found.license(name),
-        back=back,
-        address=f"{back}{place}/present",
-        delegation=found.delegation,
-    )
-
-
 @APPLICANT
 async def choose(request: Request, person: Person) -> Response:
     """What to show, for what, for how long."""
     ask = asking(request, person)
-    return await _choose(request, ask, await _subject(request, ask), Form())
+    return await _choose(request, ask, await subject_of(request, ask, "present"), Form())
 
 
 async def _choose(request: Request, ask: Asking, subject: Subject, form: Form) -> Response:
@@ -93,22 +63,17 @@ async def _choose(request: Request, ask: Asking, subject: Subject, form: Form) -
         lifetimes=LIFETIMES,
         uses=USES,
         usual=USUAL,
-        online=_allows(subject, delegations_pb2.DELEGATION_FORM_CODE),
-        offline=_allows(subject, delegations_pb2.DELEGATION_FORM_OFFLINE_QR),
+        online=subject.allows(delegations_pb2.DELEGATION_FORM_CODE),
+        offline=subject.allows(delegations_pb2.DELEGATION_FORM_OFFLINE_QR),
         **form.facts(),
     )
-
-
-def _allows(subject: Subject, form: delegations_pb2.DelegationForm.ValueType) -> bool:
-    """Whether it may be shown so: a holder may as they like, an agent as the holder said."""
-    return subject.delegation is None or form in subject.delegation.forms
 
 
 @APPLICANT
 async def show(request: Request, person: Person) -> Response:
     """The code to show, or the page to save."""
     given, ask = await form_of(request, person), asking(request, person)
-    subject = await _subject(request, ask)
+    subject = await subject_of(request, ask, "present")
     offline = one(given, "way") == "offline"
     lifetime, often = one(given, "lifetime"), one(given, "uses")
     common: dict[str, Any] = {
@@ -234,12 +199,11 @@ async def end(request: Request, person: Person) -> Response:
     return RedirectResponse("/my/presentations", 303)
 
 
-_DELEGATED: Final = "/my/delegations/{delegation}/{department}/{license}/present"
 ROUTES: Final = (
     Route(ONE + "/present", choose, methods=["GET"]),
     Route(ONE + "/present", show, methods=["POST"]),
-    Route(_DELEGATED, choose, methods=["GET"]),
-    Route(_DELEGATED, show, methods=["POST"]),
+    Route(ONE_DELEGATED + "/present", choose, methods=["GET"]),
+    Route(ONE_DELEGATED + "/present", show, methods=["POST"]),
     Route("/my/presentations", presentations, methods=["GET"]),
     Route("/my/presentations/end", end, methods=["POST"]),
     Route("/my/presentations/{presentation}/page.html", saved, methods=["GET"]),

@@ -261,8 +261,9 @@ FORM_FAULTS: Final = {
         "请填写接收单位或个人，不超过 100 字。",
     ),
     "BAD_COPY_END": (
-        "The copy's last day is from today to a year ahead, and not after the license's own.",
-        "加注件截止日应在今天至一年以内，且不晚于证照有效期。",
+        "The copy's last day is from today to a year ahead, and not after the license's own, nor "
+        "that of the delegation under which it is made.",
+        "加注件截止日应在今天至一年以内，且不晚于证照有效期；受托制作的，不晚于委托截止日。",
     ),
     "BAD_AGENT": (
         "Check the agent's name and number; it cannot be yourself.",

@@ -115,7 +115,9 @@ def token_of(asked: httpx.Client, path: str) -> dict[str, str]:
     return found
 
 
-def delegate(asked: httpx.Client, license_: str, name: str, code: str) -> str:
+def delegate(
+    asked: httpx.Client, license_: str, name: str, code: str, *forms: str, purpose: str = "代办年检"
+) -> str:
     """Delegate a license by the page; where it leads."""
     form = "/my/delegations/new"
     given = {
@@ -123,8 +125,8 @@ def delegate(asked: httpx.Client, license_: str, name: str, code: str) -> str:
         "agent_name": name,
         "agent_code": code,
         "licenses": license_,
-        "purpose": "代办年检",
-        "forms": ["code", "qr"],
+        "purpose": purpose,
+        "forms": forms or ["code", "qr"],
         "until": "2027-01-31",
     }
     answer = asked.post(form, data=given)

@@ -24,6 +24,7 @@ from tests.builders.portal_town import (
     Town,
     address,
     client,
+    delegate,
     fit,
     issue,
     past_the_edge,
@@ -329,6 +330,59 @@ def test_an_agent_shows_for_the_purpose_until_the_holder_ends_it(
     request = presentations_pb2.VerifyPresentationRequest(code=code, purpose="年检")
     answered = town.site.scene["police"].presentations.VerifyPresentation(request, timeout=30)
     assert answered.verdict.indication != seal_pb2.INDICATION_PASSED
+
+
+def test_an_agent_makes_a_copy_where_the_delegation_allows_it(
+    town: Town, browser: Browser, mine: State, others: State
+) -> None:
+    with client(town, mine) as asked:
+        for way, purpose in (("copy", "代办贷款"), ("code", "代办查询")):
+            delegate(asked, town.license, OTHER.name, OTHER.citizen_number, way, purpose=purpose)
+    place = address(town.license).removeprefix("/my/licenses")
+    with window(browser, "phone", state=others) as context, client(town, others) as agent:
+        page = context.new_page()
+        page.goto(f"{town.site.url}/my/delegations")
+        given = page.get_by_role("region", name="他人委托您").locator("li.card")
+        copies, codes = (
+            str(given.filter(has_text=one).get_by_role("link").get_attribute("href"))
+            for one in ("代办贷款", "代办查询")
+        )
+        form = f"{copies}{place}/copy"
+        sent = {**token_of(agent, form), "receiver": "某银行", "purpose": "另作他用"}
+        assert "制作加注件" not in agent.get(codes).text
+        assert agent.get(f"{codes}{place}/copy").status_code == 404
+        assert agent.post(f"{codes}{place}/copy", data=sent).status_code == 404
+        # No longer than the delegation.
+        assert agent.post(form, data={**sent, "valid_to": "2027-02-01"}).status_code == 422
+        page.goto(town.site.url + copies)
+        page.get_by_role("link", name="按委托事由制作加注件").click()
+        expect(page.locator("main")).to_contain_text("代办贷款")
+        fit(page, "copy-new-agent", "zh", few=True)
+        page.get_by_label("或填写其他接收方").fill("某银行")
+        page.get_by_role("button", name="制作").click()
+        fit(page, "copy-made", "zh", few=True)
+        with page.expect_download() as started:
+            page.get_by_role("link", name=re.compile("下载")).click()
+        file = started.value.url.removeprefix(town.site.url)
+        document = started.value.path().read_bytes()
+        request = verifying_pb2.VerifyLicenseRequest(document=document, purpose="代办贷款")
+        verify = town.site.scene["police"].verifying.VerifyLicense
+        answer = verify(request, timeout=30)
+        assert answer.verdict.indication == seal_pb2.INDICATION_PASSED
+        # For its purpose, whatever was sent.
+        again = agent.post(form, data={**sent, "valid_to": "2027-01-31"}).text
+        assert "另作他用" not in again
+        assert "代办贷款" in again
+        assert answer.endorsement.purpose == "代办贷款"
+        with client(town, mine) as holder:
+            looks = holder.get("/my/looks").text.partition('id="licenses"')[2]
+            assert "您的受托人</strong> 制作了加注件" in looks
+            assert agent.get(file).status_code == 200
+            assert holder.get(file).status_code == 404
+            ended = {**token_of(holder, "/my/delegations"), "name": copies.removeprefix("/my/")}
+            assert holder.post("/my/delegations/end", data=ended).status_code == 303
+        assert agent.get(file).status_code == 404
+    assert verify(request, timeout=30).verdict.sub_indication == "DELEGATION_ENDED"
 
 
 # --- materials -----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 
 import pytest
 
@@ -20,6 +20,7 @@ from licenses.model import LicenseFormat, LicenseState
 from licenses.presentations.model import Then
 from licenses.verifying.files import without_binding
 from licenses.verifying.model import Subject, conclude, copy_refusal, receiver_step
+from runtime.clock import CHINA
 from runtime.errors import InvalidArgument
 from tests.builders.licenses import BUREAU, NOW, a_license
 
@@ -95,9 +96,11 @@ def test_a_receiver_is_compared_as_far_as_the_copy_says() -> None:
 def test_a_copy_outlives_neither_license_nor_delegation() -> None:
     license_ = a_license(valid_to=TODAY + timedelta(days=30))
     until = NOW + timedelta(days=10)
+    # A delegation whose last day is the tenth ends when the eleventh begins, in China.
+    midnight = datetime.combine(TODAY + timedelta(days=11), time.min, CHINA)
     assert check_valid_to(TODAY + timedelta(days=30), license_, NOW)
     assert check_valid_to(TODAY + timedelta(days=10), license_, NOW, until)
-    for day, end in ((31, None), (11, until), (-1, None)):
+    for day, end in ((31, None), (11, until), (11, midnight), (-1, None)):
         with pytest.raises(InvalidArgument) as told:
             check_valid_to(TODAY + timedelta(days=day), license_, NOW, end)
         assert told.value.reason == "BAD_COPY_END"
