@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from licenses.model import LicenseState
 from licenses.texts import same_purpose
 from runtime import names
 from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument, NotFound
@@ -44,10 +45,20 @@ _WORDS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a delegated license stands: its state, its first and its last day (empty: no end)."""
+
+    state: LicenseState
+    valid_from: str
+    valid_to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delegation:
     """One delegation; `licenses` are names, `end_time` is when its holder ended it.
 
-    `titles` are what people call the licenses; `grantor_name` is told to an agent only.
+    `titles` are what people call the licenses, `standings` how they stand, both in their order;
+    `grantor_name` is told to an agent only.
     """
 
     id: str
@@ -61,6 +72,7 @@ class Delegation:
     end_time: datetime | None = None
     forms: tuple[ShownAs, ...] = USUAL
     titles: tuple[str, ...] = ()
+    standings: tuple[Standing, ...] = ()
     grantor_name: str = field(default="", repr=False)
 
     @property

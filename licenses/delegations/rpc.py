@@ -10,7 +10,7 @@ from licenses.delegations.model import Delegation, ShownAs
 from licenses.delegations.service import Delegating
 from licenses.holders import HOLDERS
 from licenses.v1 import delegations_pb2 as pb
-from licenses.wire import time_of, to_license, to_time, wrong
+from licenses.wire import STATES, time_of, to_license, to_time, wrong
 from runtime.clock import Clock
 from runtime.database import Database
 from runtime.identity import Role
@@ -136,4 +136,10 @@ def _to_delegation(found: Delegation, now: datetime) -> pb.Delegation:
         license_display_names=found.titles,
         grantor_name=found.grantor_name,
         forms=[value for value, form in _FORMS.items() if form in found.forms],
+        standings=[
+            pb.DelegatedStanding(
+                state=STATES[one.state], valid_from=one.valid_from, valid_to=one.valid_to
+            )
+            for one in (found.standings if found.is_open(now) else ())
+        ],
     )

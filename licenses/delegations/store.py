@@ -11,11 +11,14 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
-from licenses.delegations.model import Delegation, ShownAs
+from licenses.delegations.model import Delegation, ShownAs, Standing
+from licenses.model import LicenseState
 from licenses.store import LicenseRow, Table
 from runtime.database import UtcDateTime
 
 _AT_ONCE = 500
+_LICENSES: sa.Table = LicenseRow.__table__  # type: ignore[attr-defined]  # made by the metaclass
+_GONE = Standing(state=LicenseState.ABANDONED, valid_from="", valid_to="")
 
 
 class DelegationRow(Table, table=True):
@@ -87,22 +90,27 @@ def given_or_got(
 def described(
     session: Session, found: Sequence[Delegation], *, agent_at: datetime | None = None
 ) -> list[Delegation]:
-    """Delegations with what people call their licenses; of one open at `agent_at`, who gave it."""
+    """With how their licenses are called and stand; of one open at `agent_at`, who gave it."""
     ids = sorted({_id(name) for one in found for name in one.licenses})
     titles: dict[str, str] = {}
+    standings: dict[str, Standing] = {}
     givers: dict[tuple[str, str], str] = {}
-    row = LicenseRow
     for start in range(0, len(ids), _AT_ONCE):
-        statement = select(row.id, row.metadata_json, row.holders_json).where(
-            col(row.id).in_(ids[start : start + _AT_ONCE])
-        )
-        for license_id, metadata, holders in session.exec(statement):
+        statement = sa.select(
+            _LICENSES.c.id, _LICENSES.c.metadata_json, _LICENSES.c.holders_json,
+            _LICENSES.c.state, _LICENSES.c.valid_from, _LICENSES.c.valid_to,
+        ).where(_LICENSES.c.id.in_(ids[start : start + _AT_ONCE]))  # fmt: skip
+        for license_id, metadata, holders, state, first, last in session.execute(statement):
             titles[license_id] = str(orjson.loads(metadata)["ZZMC"])
+            standings[license_id] = Standing(
+                state=LicenseState(state), valid_from=first, valid_to=last
+            )
             givers |= {(license_id, code): name for name, code, _ in orjson.loads(holders)}
     return [
         replace(
             one,
             titles=tuple(titles.get(_id(name), "") for name in one.licenses),
+            standings=tuple(standings.get(_id(name), _GONE) for name in one.licenses),
             grantor_name=(
                 givers.get((_id(one.licenses[0]), one.grantor_code), "")
                 if agent_at is not None and one.is_open(agent_at)

@@ -26,33 +26,35 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from licenses.v1 import licenses_pb2 as licenses_dot_v1_dot_licenses__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlicenses/v1/delegations.proto\x12\x13tongban.licenses.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1alicenses/v1/licenses.proto\"\xec\x02\n\nDelegation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nagent_name\x18\x02 \x01(\t\x12\x12\n\nagent_code\x18\x03 \x01(\t\x12\x10\n\x08licenses\x18\x04 \x03(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04open\x18\t \x01(\x08\x12\x1d\n\x15license_display_names\x18\n \x03(\t\x12\x14\n\x0cgrantor_name\x18\x0b \x01(\t\x12\x32\n\x05\x66orms\x18\x0c \x03(\x0e\x32#.tongban.licenses.v1.DelegationForm\"\xf2\x01\n\x17\x43reateDelegationRequest\x12\x13\n\x0bholder_code\x18\x01 \x01(\t\x12\x12\n\nagent_name\x18\x02 \x01(\t\x12\x12\n\nagent_code\x18\x03 \x01(\t\x12\x10\n\x08licenses\x18\x04 \x03(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x32\n\x05\x66orms\x18\x08 \x03(\x0e\x32#.tongban.licenses.v1.DelegationForm\"O\n\x18\x43reateDelegationResponse\x12\x33\n\ndelegation\x18\x01 \x01(\x0b\x32\x1f.tongban.licenses.v1.Delegation\"M\n\x14\x45ndDelegationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"L\n\x15\x45ndDelegationResponse\x12\x33\n\ndelegation\x18\x01 \x01(\x0b\x32\x1f.tongban.licenses.v1.Delegation\"f\n\x16ListDelegationsRequest\x12\x13\n\x0bholder_code\x18\x01 \x01(\t\x12\x10\n\x08\x61s_agent\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x17ListDelegationsResponse\x12\x34\n\x0b\x64\x65legations\x18\x01 \x03(\x0b\x32\x1f.tongban.licenses.v1.Delegation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x1cListDelegatedLicensesRequest\x12\x12\n\ndelegation\x18\x01 \x01(\t\x12\x12\n\nagent_code\x18\x02 \x01(\t\"O\n\x1dListDelegatedLicensesResponse\x12.\n\x08licenses\x18\x01 \x03(\x0b\x32\x1c.tongban.licenses.v1.License*\x85\x01\n\x0e\x44\x65legationForm\x12\x1f\n\x1b\x44\x45LEGATION_FORM_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45LEGATION_FORM_CODE\x10\x01\x12\x1e\n\x1a\x44\x45LEGATION_FORM_OFFLINE_QR\x10\x02\x12\x18\n\x14\x44\x45LEGATION_FORM_COPY\x10\x03\x32\xda\x03\n\x11\x44\x65legationService\x12o\n\x10\x43reateDelegation\x12,.tongban.licenses.v1.CreateDelegationRequest\x1a-.tongban.licenses.v1.CreateDelegationResponse\x12\x66\n\rEndDelegation\x12).tongban.licenses.v1.EndDelegationRequest\x1a*.tongban.licenses.v1.EndDelegationResponse\x12l\n\x0fListDelegations\x12+.tongban.licenses.v1.ListDelegationsRequest\x1a,.tongban.licenses.v1.ListDelegationsResponse\x12~\n\x15ListDelegatedLicenses\x12\x31.tongban.licenses.v1.ListDelegatedLicensesRequest\x1a\x32.tongban.licenses.v1.ListDelegatedLicensesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlicenses/v1/delegations.proto\x12\x13tongban.licenses.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1alicenses/v1/licenses.proto\"k\n\x11\x44\x65legatedStanding\x12\x30\n\x05state\x18\x01 \x01(\x0e\x32!.tongban.licenses.v1.LicenseState\x12\x12\n\nvalid_from\x18\x02 \x01(\t\x12\x10\n\x08valid_to\x18\x03 \x01(\t\"\xa7\x03\n\nDelegation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nagent_name\x18\x02 \x01(\t\x12\x12\n\nagent_code\x18\x03 \x01(\t\x12\x10\n\x08licenses\x18\x04 \x03(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04open\x18\t \x01(\x08\x12\x1d\n\x15license_display_names\x18\n \x03(\t\x12\x14\n\x0cgrantor_name\x18\x0b \x01(\t\x12\x32\n\x05\x66orms\x18\x0c \x03(\x0e\x32#.tongban.licenses.v1.DelegationForm\x12\x39\n\tstandings\x18\r \x03(\x0b\x32&.tongban.licenses.v1.DelegatedStanding\"\xf2\x01\n\x17\x43reateDelegationRequest\x12\x13\n\x0bholder_code\x18\x01 \x01(\t\x12\x12\n\nagent_name\x18\x02 \x01(\t\x12\x12\n\nagent_code\x18\x03 \x01(\t\x12\x10\n\x08licenses\x18\x04 \x03(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x32\n\x05\x66orms\x18\x08 \x03(\x0e\x32#.tongban.licenses.v1.DelegationForm\"O\n\x18\x43reateDelegationResponse\x12\x33\n\ndelegation\x18\x01 \x01(\x0b\x32\x1f.tongban.licenses.v1.Delegation\"M\n\x14\x45ndDelegationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"L\n\x15\x45ndDelegationResponse\x12\x33\n\ndelegation\x18\x01 \x01(\x0b\x32\x1f.tongban.licenses.v1.Delegation\"f\n\x16ListDelegationsRequest\x12\x13\n\x0bholder_code\x18\x01 \x01(\t\x12\x10\n\x08\x61s_agent\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x17ListDelegationsResponse\x12\x34\n\x0b\x64\x65legations\x18\x01 \x03(\x0b\x32\x1f.tongban.licenses.v1.Delegation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x1cListDelegatedLicensesRequest\x12\x12\n\ndelegation\x18\x01 \x01(\t\x12\x12\n\nagent_code\x18\x02 \x01(\t\"O\n\x1dListDelegatedLicensesResponse\x12.\n\x08licenses\x18\x01 \x03(\x0b\x32\x1c.tongban.licenses.v1.License*\x85\x01\n\x0e\x44\x65legationForm\x12\x1f\n\x1b\x44\x45LEGATION_FORM_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45LEGATION_FORM_CODE\x10\x01\x12\x1e\n\x1a\x44\x45LEGATION_FORM_OFFLINE_QR\x10\x02\x12\x18\n\x14\x44\x45LEGATION_FORM_COPY\x10\x03\x32\xda\x03\n\x11\x44\x65legationService\x12o\n\x10\x43reateDelegation\x12,.tongban.licenses.v1.CreateDelegationRequest\x1a-.tongban.licenses.v1.CreateDelegationResponse\x12\x66\n\rEndDelegation\x12).tongban.licenses.v1.EndDelegationRequest\x1a*.tongban.licenses.v1.EndDelegationResponse\x12l\n\x0fListDelegations\x12+.tongban.licenses.v1.ListDelegationsRequest\x1a,.tongban.licenses.v1.ListDelegationsResponse\x12~\n\x15ListDelegatedLicenses\x12\x31.tongban.licenses.v1.ListDelegatedLicensesRequest\x1a\x32.tongban.licenses.v1.ListDelegatedLicensesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'licenses.v1.delegations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DELEGATIONFORM']._serialized_start=1329
-  _globals['_DELEGATIONFORM']._serialized_end=1462
-  _globals['_DELEGATION']._serialized_start=116
-  _globals['_DELEGATION']._serialized_end=480
-  _globals['_CREATEDELEGATIONREQUEST']._serialized_start=483
-  _globals['_CREATEDELEGATIONREQUEST']._serialized_end=725
-  _globals['_CREATEDELEGATIONRESPONSE']._serialized_start=727
-  _globals['_CREATEDELEGATIONRESPONSE']._serialized_end=806
-  _globals['_ENDDELEGATIONREQUEST']._serialized_start=808
-  _globals['_ENDDELEGATIONREQUEST']._serialized_end=885
-  _globals['_ENDDELEGATIONRESPONSE']._serialized_start=887
-  _globals['_ENDDELEGATIONRESPONSE']._serialized_end=963
-  _globals['_LISTDELEGATIONSREQUEST']._serialized_start=965
-  _globals['_LISTDELEGATIONSREQUEST']._serialized_end=1067
-  _globals['_LISTDELEGATIONSRESPONSE']._serialized_start=1069
-  _globals['_LISTDELEGATIONSRESPONSE']._serialized_end=1173
-  _globals['_LISTDELEGATEDLICENSESREQUEST']._serialized_start=1175
-  _globals['_LISTDELEGATEDLICENSESREQUEST']._serialized_end=1245
-  _globals['_LISTDELEGATEDLICENSESRESPONSE']._serialized_start=1247
-  _globals['_LISTDELEGATEDLICENSESRESPONSE']._serialized_end=1326
-  _globals['_DELEGATIONSERVICE']._serialized_start=1465
-  _globals['_DELEGATIONSERVICE']._serialized_end=1939
+  _globals['_DELEGATIONFORM']._serialized_start=1497
+  _globals['_DELEGATIONFORM']._serialized_end=1630
+  _globals['_DELEGATEDSTANDING']._serialized_start=115
+  _globals['_DELEGATEDSTANDING']._serialized_end=222
+  _globals['_DELEGATION']._serialized_start=225
+  _globals['_DELEGATION']._serialized_end=648
+  _globals['_CREATEDELEGATIONREQUEST']._serialized_start=651
+  _globals['_CREATEDELEGATIONREQUEST']._serialized_end=893
+  _globals['_CREATEDELEGATIONRESPONSE']._serialized_start=895
+  _globals['_CREATEDELEGATIONRESPONSE']._serialized_end=974
+  _globals['_ENDDELEGATIONREQUEST']._serialized_start=976
+  _globals['_ENDDELEGATIONREQUEST']._serialized_end=1053
+  _globals['_ENDDELEGATIONRESPONSE']._serialized_start=1055
+  _globals['_ENDDELEGATIONRESPONSE']._serialized_end=1131
+  _globals['_LISTDELEGATIONSREQUEST']._serialized_start=1133
+  _globals['_LISTDELEGATIONSREQUEST']._serialized_end=1235
+  _globals['_LISTDELEGATIONSRESPONSE']._serialized_start=1237
+  _globals['_LISTDELEGATIONSRESPONSE']._serialized_end=1341
+  _globals['_LISTDELEGATEDLICENSESREQUEST']._serialized_start=1343
+  _globals['_LISTDELEGATEDLICENSESREQUEST']._serialized_end=1413
+  _globals['_LISTDELEGATEDLICENSESRESPONSE']._serialized_start=1415
+  _globals['_LISTDELEGATEDLICENSESRESPONSE']._serialized_end=1494
+  _globals['_DELEGATIONSERVICE']._serialized_start=1633
+  _globals['_DELEGATIONSERVICE']._serialized_end=2107
 # @@protoc_insertion_point(module_scope)

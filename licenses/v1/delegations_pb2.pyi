@@ -50,6 +50,36 @@ DELEGATION_FORM_COPY: DelegationForm.ValueType  # 3
 Global___DelegationForm: _TypeAlias = DelegationForm  # noqa: Y015
 
 @_typing.final
+class DelegatedStanding(_message.Message):
+    """How a delegated license stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_TO_FIELD_NUMBER: _builtins.int
+    state: _licenses_pb2.LicenseState.ValueType
+    """Its state."""
+    valid_from: _builtins.str
+    """First day, YYYY-MM-DD."""
+    valid_to: _builtins.str
+    """Last day, YYYY-MM-DD; empty is without end."""
+    def __init__(
+        self,
+        *,
+        state: _licenses_pb2.LicenseState.ValueType = ...,
+        valid_from: _builtins.str = ...,
+        valid_to: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["state", b"state", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DelegatedStanding: _TypeAlias = DelegatedStanding  # noqa: Y015
+
+@_typing.final
 class Delegation(_message.Message):
     """A delegation (委托)."""
 
@@ -67,6 +97,7 @@ class Delegation(_message.Message):
     LICENSE_DISPLAY_NAMES_FIELD_NUMBER: _builtins.int
     GRANTOR_NAME_FIELD_NUMBER: _builtins.int
     FORMS_FIELD_NUMBER: _builtins.int
+    STANDINGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """delegations/{delegation}"""
     agent_name: _builtins.str
@@ -103,6 +134,10 @@ class Delegation(_message.Message):
     def forms(self) -> _containers.RepeatedScalarFieldContainer[Global___DelegationForm.ValueType]:
         """How the agent may show them; else DELEGATION_OF_OTHER_FORM."""
 
+    @_builtins.property
+    def standings(self) -> _containers.RepeatedCompositeFieldContainer[Global___DelegatedStanding]:
+        """How the licenses stand now, in their order; told while it is open. Only one in force is shown."""
+
     def __init__(
         self,
         *,
@@ -118,10 +153,11 @@ class Delegation(_message.Message):
         license_display_names: _abc.Iterable[_builtins.str] | None = ...,
         grantor_name: _builtins.str = ...,
         forms: _abc.Iterable[Global___DelegationForm.ValueType] | None = ...,
+        standings: _abc.Iterable[Global___DelegatedStanding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_code", b"agent_code", "agent_name", b"agent_name", "create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time", "forms", b"forms", "grantor_name", b"grantor_name", "license_display_names", b"license_display_names", "licenses", b"licenses", "name", b"name", "open", b"open", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_code", b"agent_code", "agent_name", b"agent_name", "create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time", "forms", b"forms", "grantor_name", b"grantor_name", "license_display_names", b"license_display_names", "licenses", b"licenses", "name", b"name", "open", b"open", "purpose", b"purpose", "standings", b"standings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

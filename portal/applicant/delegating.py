@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -141,10 +142,33 @@ async def got(request: Request, person: Person) -> Response:
     )
 
 
-def _in_order(found: object) -> list[tuple[pb.Delegation, date, list[Words]]]:
-    """With their last days and forms; open ones first, then those that end last."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether an open delegation lets anything be shown now, and which licenses of it are not."""
+
+    usable: bool
+    out: list[tuple[str, Words]]
+
+
+def standing_of(one: pb.Delegation) -> Standing:
+    """How the licenses of a delegation stand; without any it is as good as its end says."""
+    states = [state_of(each) for each in one.standings]
+    return Standing(
+        usable=not states or any(light == "green" for light, *_ in states),
+        out=[
+            (title, (english, chinese))
+            for title, (light, english, chinese) in zip(
+                one.license_display_names, states, strict=False
+            )
+            if light != "green"
+        ],
+    )
+
+
+def _in_order(found: object) -> list[tuple[pb.Delegation, date, list[Words], Standing]]:
+    """With last days, forms and standing; open ones first, then those that end last."""
     shown = sorted(found, key=lambda one: (not one.open, -one.expire_time.seconds))  # type: ignore[call-overload]
-    return [(one, last_day(one), _ways(one)) for one in shown]
+    return [(one, last_day(one), _ways(one), standing_of(one)) for one in shown]
 
 
 def _ways(one: pb.Delegation) -> list[Words]:

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from licenses.v1 import licenses_pb2
+from licenses.v1 import delegations_pb2, licenses_pb2
 from portal.applicant.asking import Asking, asking, in_parts
 from portal.applicant.pictures import first_page
 from portal.applicant.words import EXPIRED, NOT_YET, STATES
@@ -167,7 +167,9 @@ def address_of(name: str) -> str:
     return f"/my/licenses/{department}/{license_id}"
 
 
-def state_of(held: licenses_pb2.License) -> tuple[str, str, str]:
+def state_of(
+    held: licenses_pb2.License | delegations_pb2.DelegatedStanding,
+) -> tuple[str, str, str]:
     """Colour and words of a license's state now."""
     state = held.state
     today = datetime.now(CHINA).date().isoformat()

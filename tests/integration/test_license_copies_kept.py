@@ -138,6 +138,14 @@ async def test_an_agent_is_told_who_delegated_while_it_lasts(node: LicenseNode) 
 
     given = await got(HOLDER, as_agent=False)
     assert (list(given.license_display_names), given.grantor_name) == ([TITLE], "")
-    assert (await got(AGENT, as_agent=True)).grantor_name == license_.holder_name
+    told = await got(AGENT, as_agent=True)
+    assert told.grantor_name == license_.holder_name
+    assert [one.state for one in told.standings] == [licenses_pb2.LICENSE_STATE_ACTIVE]
+    await node.issuer.licenses.RevokeLicense(
+        licenses_pb2.RevokeLicenseRequest(name=license_.name, reason="停业", request_id=fresh())
+    )
+    for one in (await got(AGENT, as_agent=True), await got(HOLDER, as_agent=False)):
+        assert [each.state for each in one.standings] == [licenses_pb2.LICENSE_STATE_REVOKED]
     node.clock.advance(timedelta(hours=2))
-    assert (await got(AGENT, as_agent=True)).grantor_name == ""
+    over = await got(AGENT, as_agent=True)
+    assert (over.grantor_name, list(over.standings)) == ("", [])

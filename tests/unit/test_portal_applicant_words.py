@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,17 +10,19 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from starlette.requests import Request
 
 from licenses.accesses import model as accesses
 from licenses.presentations import model as presented
-from licenses.v1 import licenses_pb2, materials_pb2, presentations_pb2
+from licenses.v1 import delegations_pb2, licenses_pb2, materials_pb2, presentations_pb2
 from licenses.verifying import model as verified
 from licenses.wallets import model as wallets
 from portal import pages
-from portal.applicant import holding, looks, needing, words
+from portal.applicant import delegating, holding, looks, needing, words
 from portal.applicant.forms import Form
 from portal.applicant.proving import Taken, _readme
 from portal.applicant.results import RESULTS, result_of
+from portal.sessions.keeping import Person
 from runtime.errors import (
     DomainError,
     FailedPrecondition,
@@ -28,6 +31,7 @@ from runtime.errors import (
     ResourceExhausted,
     Unauthenticated,
 )
+from runtime.identity import Credentials, Role
 
 
 def test_a_look_tells_what_came_of_it_whatever_it_was() -> None:
@@ -197,3 +201,44 @@ def test_what_a_download_lacks_stands_in_it() -> None:
 def request_with(**node: object) -> Any:
     state = SimpleNamespace(node=SimpleNamespace(**node))
     return SimpleNamespace(app=SimpleNamespace(state=state))
+
+
+def test_a_delegation_of_what_ended_shows_nothing_and_says_why() -> None:
+    def delegation(*states: licenses_pb2.LicenseState.ValueType) -> delegations_pb2.Delegation:
+        return delegations_pb2.Delegation(
+            open=True,
+            license_display_names=[f"证照{number}" for number, _ in enumerate(states)],
+            standings=[
+                delegations_pb2.DelegatedStanding(state=one, valid_from="2020-01-01")
+                for one in states
+            ],
+        )
+
+    active = licenses_pb2.LICENSE_STATE_ACTIVE
+    revoked = licenses_pb2.LICENSE_STATE_REVOKED
+    whole = delegating.standing_of(delegation(active))
+    assert whole == delegating.Standing(usable=True, out=[])
+    gone = ("证照1", ("Revoked", "已吊销"))
+    some = delegating.standing_of(delegation(active, revoked))
+    assert some == delegating.Standing(usable=True, out=[gone])
+    person = Person(
+        account="", display_name="某甲", system="", roles=frozenset({Role.DEPARTMENT}),
+        holder_code="1", form_token="t", ends=0, used=0,
+        credentials=Credentials(authority=b"", certificate=b"", key=b""),
+    )  # fmt: skip
+    scope = {"type": "http", "method": "GET", "path": "/my/delegations", "headers": [],
+             "query_string": b"", "tongban.person": person}  # fmt: skip
+    shown = pages.page(
+        Request(scope),
+        "applicant/delegations.html",
+        given=delegating._in_order([delegation(revoked)]),
+        got=delegating._in_order([delegation(active, revoked)]),
+        following="",
+        following_got="",
+    )
+    text = re.sub(r"<[^>]+>", "", bytes(shown.body).decode())
+    given, _, got = text.partition("他人委托您")
+    assert "暂无可出示的证照" in given
+    assert "现不能出示：证照0（已吊销）" in given
+    assert "现不能出示：证照1（已吊销）" in got
+    assert "暂无可出示的证照" not in got
