@@ -11,11 +11,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import Aborted
+from runtime.errors import Aborted, FieldViolation, InvalidArgument
 from runtime.identity import Principal, Role
 from runtime.records import Value, make_record
 from seal import store
@@ -29,6 +30,8 @@ from seal.registry import (
     seal_not_found,
 )
 from seal.second_person import check_thawed_by_another
+
+GREATEST_DAYS = 3650
 
 
 class SealBook:
@@ -180,10 +183,26 @@ class SealKeeping:
         return held
 
     def page(
-        self, parent: str, caller: Principal, *, page_size: int, page_token: str
+        self,
+        parent: str,
+        caller: Principal,
+        *,
+        page_size: int,
+        page_token: str,
+        ends_within_days: int = 0,
     ) -> tuple[Sequence[HeldSeal], str]:
-        """A page of a department's seals, or of all (`departments/-`), and the next token."""
+        """A page of a department's seals, or of all (`departments/-`), and the next token.
+
+        With `ends_within_days` only those in use or frozen that end so soon, or have ended.
+        """
         department = names.parse(names.DEPARTMENT, parent, field="parent", wildcard=True)
+        if not 0 <= ends_within_days <= GREATEST_DAYS:
+            raise InvalidArgument(
+                f"ends_within_days is 0 to {GREATEST_DAYS}",
+                message_zh=f"ends_within_days 应为 0 到 {GREATEST_DAYS}",
+                violations=[FieldViolation("ends_within_days", "is out of bounds")],
+            )
+        ends_by = self._clock.now() + timedelta(days=ends_within_days)
         limit = paging.page_size(page_size)
         everybodys = caller.roles & {Role.ADMINISTRATOR, Role.AUDITOR, Role.NODE}
         own = caller.department if caller.has(Role.DEPARTMENT) else None
@@ -194,6 +213,7 @@ class SealKeeping:
                 after=paging.last_of(page_token),
                 limit=limit + 1,
                 wishes_of=names.ANY if everybodys else own,
+                ends_by=ends_by if ends_within_days else None,
             )
         return paging.cut(found, limit, lambda seal: seal.name)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
@@ -49,6 +49,8 @@ from seal.ses import SealSpec, make_seal
 from seal.suites import P256, SM2
 
 VENDOR: Final = "TONGBAN"
+#: So long before its end a certificate above the seals is told: a ceremony brings people together.
+TOLD_BEFORE: Final = timedelta(days=365)
 _LEGAL_SEAL: Final = 1  # SES_ESPropertyInfo.type: the seal of a body
 
 
@@ -205,6 +207,14 @@ class SealMaking:
         facts = {"replaced_by": new.name}
         self._book.put(work, old, ended, EventKind.REPLACED, actor=actor, facts=facts)
         self._material.issue(work)
+
+    # --- what is above seals -------------------------------------------------------------------
+
+    def ending(self) -> list[tuple[str, datetime]]:
+        """The certificates above seals that end soon or have ended, by key: the first one first."""
+        by = self._clock.now() + TOLD_BEFORE
+        ends = self._custody.ends().items()
+        return sorted(((key, end) for key, end in ends if end <= by), key=lambda one: one[1])
 
     # --- making ------------------------------------------------------------------------------
 

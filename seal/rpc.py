@@ -19,7 +19,7 @@ from seal.rpc_life import LIFE_POLICY
 from seal.rpc_sealing import SEALING_POLICY
 from seal.rpc_verifying import VERIFYING_POLICY
 from seal.v1 import seal_pb2 as pb
-from seal.wire import to_seal
+from seal.wire import to_seal, to_time
 
 POLICY: Mapping[str, frozenset[Role]] = {
     **SEALING_POLICY,
@@ -47,9 +47,16 @@ class SealRpc(EvidenceRpc):
             call.principal,
             page_size=request.page_size,
             page_token=request.page_token,
+            ends_within_days=request.ends_within_days,
         )
+        acts = call.principal.roles & {Role.ADMINISTRATOR, Role.AUDITOR}
         return pb.ListSealsResponse(
-            seals=[to_seal(one, call.principal) for one in seals], next_page_token=token
+            seals=[to_seal(one, call.principal) for one in seals],
+            next_page_token=token,
+            ending_certificates=[
+                pb.EndingCertificate(key=key, end_time=to_time(end))
+                for key, end in (self._making.ending() if acts else ())
+            ],
         )
 
     def GetTrustMaterial(  # noqa: N802

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import structlog
+
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
 from runtime.database import Database
@@ -18,6 +20,7 @@ from seal.acting import Acting
 from seal.authority import evidence_of, timestamper_of
 from seal.keeping import SealKeeping
 from seal.keys.custody import Custody
+from seal.keys.hierarchy import MAKER
 from seal.keys.maker import MakerKey
 from seal.making import SealMaking
 from seal.material import TrustMaterial
@@ -32,6 +35,7 @@ from seal.sealing import Sealing
 from seal.v1 import seal_pb2_grpc, trust_pb2_grpc
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_log = structlog.get_logger()
 
 
 def custody_of(settings: Settings, clock: Clock = SYSTEM) -> Custody:
@@ -75,6 +79,7 @@ class SealServer:
         *,
         parents: Parents | None = None,
     ) -> None:
+        self._clock = clock
         self._acting = Acting(parents, office=f"departments/{settings.department}")
         self.database = Database(settings.database_url("seal"), schema="seal")
         self.custody = custody_of(settings, clock)
@@ -126,6 +131,9 @@ class SealServer:
     def open(self) -> None:
         """`start`, for a caller without a loop."""
         self.custody.prepare(expected=self.keeping.has_seals())
+        for key, end in self.making.ending():
+            what = "seal_maker_ends" if key == MAKER else "seal_root_ends"
+            _log.warning(what, key=key, on=f"{end:%Y-%m-%d}", days=(end - self._clock.now()).days)
         self.material.current()
 
     def register(self, server: Server) -> None:

@@ -108,10 +108,12 @@ def page_of_seals(
     after: str,
     limit: int,
     wishes_of: str | None = names.ANY,
+    ends_by: datetime | None = None,
 ) -> list[HeldSeal]:
     """Seals in order of name after `after`, of one department or of all, without their pictures.
 
     `wishes_of` is the department whose seals not made are listed too; `-` is every one, None none.
+    With `ends_by` only those that are in use or frozen and end by then.
     """
     columns = [column for column in _SEAL.c if column.name not in _LARGE]
     query = sa.select(*columns).where(_SEAL.c.name > after).order_by(_SEAL.c.name).limit(limit)
@@ -120,6 +122,9 @@ def page_of_seals(
     if wishes_of != names.ANY:
         made = _SEAL.c.state.in_([one.value for one in MADE])
         query = query.where(sa.or_(made, _SEAL.c.department == (wishes_of or "")))
+    if ends_by is not None:
+        lasting = [SealState.ACTIVE.value, SealState.FROZEN.value]
+        query = query.where(_SEAL.c.state.in_(lasting), _SEAL.c.end_time <= ends_by)
     rows = session.execute(query).mappings()
     return [_held({**dict.fromkeys(_LARGE, b""), **row}) for row in rows]
 

@@ -12,11 +12,12 @@ from starlette.responses import Response
 
 from accounts.v1 import accounts_pb2
 from exchange.v1 import deadlines_pb2, systems_pb2
-from portal.office import bars, words
+from portal.office import bars, endings, words
 from portal.office.asking import EVERYBODY, Asking
 from portal.office.showing import READERS, asking, show
 from portal.pages import after, language_of, sayer
 from portal.sessions.keeping import Person
+from seal.v1 import seal_pb2
 
 SOON = 30
 """Days before a certificate's end from which it is told."""
@@ -29,11 +30,15 @@ SHOWN = 5
 async def overview(request: Request, person: Person) -> Response:
     """What is late or due next, whoever has to act, and whose certificates end soon."""
     ask = asking(request, person)
-    found, lateness, ending, waiting, _ = await asyncio.gather(
+    seals = seal_pb2.ListSealsRequest(
+        parent=EVERYBODY, page_size=SHOWN, ends_within_days=endings.SOON
+    )
+    found, lateness, ending, waiting, sealing, _ = await asyncio.gather(
         ask.deadlines(token=after(request)),
         kept(ask),
         ending_soon(ask),
         ask.tell(ask.accounts.ListAskedActs, accounts_pb2.ListAskedActsRequest(page_size=MANY)),
+        ask.tell(ask.seals.ListSeals, seals),
         ask.departments(),
     )
     return await show(
@@ -58,6 +63,8 @@ async def overview(request: Request, person: Person) -> Response:
         ),
         ending=ending.systems[:SHOWN],
         authority_end=end_of_authority(ending),
+        seals=endings.told(sealing.seals),
+        certificates=endings.of_certificates(sealing),
         soon=SOON,
         following=found.next_page_token,
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterable
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from licenses.v1 import licenses_pb2
-from portal.auditor.words import EVENTS, SEAL_STATES, USE_OPEN, USES
+from portal.auditor.words import EVENTS, USE_OPEN, USES
+from portal.office import endings
 from portal.office.asking import EVERYBODY, PAGE, Asking
 from portal.office.showing import ADMINISTRATORS, READERS, asking, show
 from portal.pages import after, picture
@@ -27,15 +28,24 @@ _OF_LICENSES = ("license-types/", "licenseTypes/")
 
 @READERS
 async def seals(request: Request, person: Person) -> Response:
-    """All seals, by department."""
+    """All seals, by department, or those alone that end soon."""
     ask = asking(request, person)
-    asked = seal_pb2.ListSealsRequest(parent=EVERYBODY, page_size=PAGE, page_token=after(request))
+    ending = "ending" in request.query_params
+    asked = seal_pb2.ListSealsRequest(
+        parent=EVERYBODY,
+        page_size=PAGE,
+        page_token=after(request),
+        ends_within_days=endings.SOON if ending else 0,
+    )
     found, _ = await asyncio.gather(ask.tell(ask.seals.ListSeals, asked), ask.departments())
     return await show(
         request,
         ask,
         "seals",
-        seals=[(one, SEAL_STATES.get(one.state, USE_OPEN), _until(one)) for one in found.seals],
+        seals=[(one, state, _until(one)) for one, state in endings.told(found.seals)],
+        certificates=endings.of_certificates(found),
+        ending=ending,
+        soon=endings.SOON,
         following=found.next_page_token,
     )
 
@@ -107,14 +117,18 @@ async def _seal(
         ),
         ask.departments(),
     )
-    held = found.seal
+    held, now = found.seal, datetime.now(UTC)
+    left = endings.days_left(held, now)
+    ended = left is not None and left < 0
     return await show(
         request,
         ask,
         "seal",
         systems=[one.actor for one in (*life.events, *uses.sealings)],
         held=held,
-        state=SEAL_STATES.get(held.state, USE_OPEN),
+        state=endings.state_of(held, now),
+        ended=ended,
+        ends_soon=left is not None and left <= endings.SOON,
         image=picture(held.image) if held.image else "",
         since=held.start_time.ToDatetime(UTC) if held.es_id else None,
         until=_until(held),
@@ -136,8 +150,8 @@ async def _seal(
         froze=ask.person.system
         == next((one.actor for one in life.events if one.kind == "frozen"), ""),
         requested=held.state == seal_pb2.SEAL_STATE_REQUESTED,
-        in_use=held.state == seal_pb2.SEAL_STATE_ACTIVE,
-        frozen=held.state == seal_pb2.SEAL_STATE_FROZEN,
+        in_use=held.state == seal_pb2.SEAL_STATE_ACTIVE and not ended,
+        frozen=held.state == seal_pb2.SEAL_STATE_FROZEN and not ended,
         pending=held.HasField("pending_authorization"),
     )
 

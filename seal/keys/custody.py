@@ -26,7 +26,7 @@ import os
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -127,6 +127,13 @@ class Custody:
         if self._maker_key is not None:
             self._hierarchy = replace(self.hierarchy, appointed=self._appointed())
         return self.hierarchy.maker
+
+    def ends(self) -> dict[str, datetime]:
+        """When the roots' certificates end, and the maker's, where one is appointed and reads."""
+        held = {ROOT_SM2: self.hierarchy.root_sm2, ROOT_P256: self.hierarchy.root_p256}
+        with suppress(FailedPrecondition):
+            held[MAKER] = self.maker_certificate()
+        return {name: parse_certificate(one).not_after for name, one in held.items()}
 
     def makers(self) -> tuple[str, ...]:
         """SHA-256 (hex) of the certificates of every maker there has been, the present one first.

@@ -1127,22 +1127,26 @@ class ListSealsRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ENDS_WITHIN_DAYS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """A department, or "departments/-"."""
     page_size: _builtins.int
     """At most so many; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """From an earlier answer."""
+    ends_within_days: _builtins.int
+    """Only seals in use or frozen that end within so many days, or have ended; 0 is all. At most 3650."""
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        ends_within_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends_within_days", b"ends_within_days", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1156,25 +1160,61 @@ class ListSealsResponse(_message.Message):
 
     SEALS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ENDING_CERTIFICATES_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty at the end."""
     @_builtins.property
     def seals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Seal]:
         """In order of name."""
 
+    @_builtins.property
+    def ending_certificates(self) -> _containers.RepeatedCompositeFieldContainer[Global___EndingCertificate]:
+        """Those of the node's own certificates above its seals that end within a year, or have ended, the
+        first to end first; told to administrators and auditors. No seal lasts longer.
+        """
+
     def __init__(
         self,
         *,
         seals: _abc.Iterable[Global___Seal] | None = ...,
         next_page_token: _builtins.str = ...,
+        ending_certificates: _abc.Iterable[Global___EndingCertificate] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "seals", b"seals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ending_certificates", b"ending_certificates", "next_page_token", b"next_page_token", "seals", b"seals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSealsResponse: _TypeAlias = ListSealsResponse  # noqa: Y015
+
+@_typing.final
+class EndingCertificate(_message.Message):
+    """A certificate above the node's seals that ends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Whose: "maker", who signs seals; "root-sm2" or "root-p256", which certify maker and signers."""
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndingCertificate: _TypeAlias = EndingCertificate  # noqa: Y015
 
 @_typing.final
 class StampPosition(_message.Message):

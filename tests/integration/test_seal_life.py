@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from runtime.errors import (
     Aborted,
@@ -435,3 +436,44 @@ def test_seals_are_listed_by_department_and_page(node: SealNode) -> None:
     assert [s.name for s in own.seals] == [f"{OTHER}/seals/a"]
     with pytest.raises(NotFound):
         shown(node, f"{OTHER}/seals/none")
+
+
+def test_seals_that_end_soon_are_listed_and_ended_ones_until_somebody_ends_them(
+    node: SealNode,
+) -> None:
+    node.make_seal(parent=OTHER, seal_id="a", credit_code="11990101000000035K")
+    node.call("CreateSeal", create_request(seal_id="wish"), ADMINISTRATOR)
+    asked = pb.ListSealsRequest(parent="departments/-", ends_within_days=60)
+
+    def told(days_left: int) -> list[str]:
+        node.clock.set(shown(node).end_time.ToDatetime(UTC) - timedelta(days=days_left))
+        return [one.name for one in node.call("ListSeals", asked, ADMINISTRATOR).seals]
+
+    both = [SEAL, f"{OTHER}/seals/a"]
+    assert (told(61), told(60)) == ([], both)
+    node.act("Freeze")
+    assert told(-1) == both
+    node.act("Revoke")
+    assert told(-1) == both[1:]
+    for wrong in (-1, 3651):
+        asked.ends_within_days = wrong
+        with pytest.raises(InvalidArgument):
+            told(1)
+
+
+def test_who_can_act_is_told_a_year_before_of_certificates_above_the_seals(tmp_path: Path) -> None:
+    node = start(tmp_path)
+    asked = pb.ListSealsRequest(parent="departments/-")
+
+    def told(days: int, caller: Principal = ADMINISTRATOR) -> list[str]:
+        node.clock.set(NOW + timedelta(days=days))
+        return [one.key for one in node.call("ListSeals", asked, caller).ending_certificates]
+
+    ten, twenty = 10 * 365, 20 * 365
+    assert [told(days) for days in (0, ten - 366, ten - 365)] == [[], [], ["maker"]]
+    assert told(ten, DEPARTMENT) == []
+    assert set(told(twenty - 365)) == {"maker", "root-sm2", "root-p256"}
+    with structlog.testing.capture_logs() as logs:
+        start(tmp_path, at=NOW + timedelta(days=ten - 30))
+    (said,) = [one for one in logs if one["event"] == "seal_maker_ends"]
+    assert (said["days"], said["log_level"]) == (30, "warning")

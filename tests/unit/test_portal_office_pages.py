@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,12 +17,13 @@ from starlette.responses import Response
 from exchange.v1 import catalog_pb2, deadlines_pb2, grants_pb2, systems_pb2
 from licenses.v1 import materials_pb2
 from portal import actors
-from portal.office import granting, overview, services, showing, systems, terms, words
+from portal.office import endings, granting, overview, services, showing, systems, terms, words
 from portal.office.trust import PURPOSES
 from portal.sessions.keeping import Person
 from runtime.errors import FieldViolation, InvalidArgument, NotFound
 from runtime.identity import Credentials, Role
-from seal.v1 import trust_pb2
+from seal.v1 import seal_pb2, trust_pb2
+from tongban.commands import seal_show
 
 POLICE, WORK = "departments/public-security", "departments/human-resources"
 NAMES = {POLICE: "示范县公安局", WORK: "示范县人力资源和社会保障局"}
@@ -201,9 +202,22 @@ def test_a_certificate_that_ends_soon_or_is_gone_is_told() -> None:
     assert systems._state(soon)[0] == "amber"
     assert systems._state(gone)[0] == "red"
     tiles = (("/office/clock", 2, "red", words.LATE), ("/office/acts", 0, "", words.SECOND))
-    facts = {"deadlines": [], "tiles": tiles, "soon": overview.SOON, "following": ""}
+    facts: dict[str, Any] = {
+        "deadlines": [],
+        "tiles": tiles,
+        "soon": overview.SOON,
+        "following": "",
+    }
+    facts |= {"seals": endings.told([a_seal(9)]), "certificates": []}
     page = shown("overview", ending=[soon, gone], authority_end=None, **facts)
-    for said in ("剩余 7 天", "无有效证书", "逾期事项", "没有待确认操作", "没有待办事项"):
+    for said in (
+        "剩余 7 天",
+        "无有效证书",
+        "逾期事项",
+        "没有待确认操作",
+        "没有待办事项",
+        "9 天后到期",
+    ):
         assert said in page
     assert "renew-authority" not in page
     told = systems_pb2.ListSystemsResponse()
@@ -253,3 +267,41 @@ async def test_what_was_asked_before_counts_proofs_that_were_abolished() -> None
     held = materials_pb2.GetHandlingResponse(handling=handling)
     assert await services._abolished(asking(held), item) == 1
     assert await services._abolished(asking(None), item) == 0
+
+
+def a_seal(days_left: int, state: int = seal_pb2.SEAL_STATE_ACTIVE) -> seal_pb2.Seal:
+    one = seal_pb2.Seal(name=f"{WORK}/seals/official", display_name="示范公章", state=state)  # type: ignore[arg-type]
+    one.end_time.FromDatetime(datetime.now(UTC) + timedelta(days=days_left, hours=1))
+    return one
+
+
+def test_a_seal_whose_time_is_over_is_not_said_to_be_in_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frozen = seal_pb2.SEAL_STATE_FROZEN
+    seals = [a_seal(-1), a_seal(60), a_seal(61), a_seal(-1, frozen), a_seal(7, frozen)]
+    revoked = a_seal(-1, seal_pb2.SEAL_STATE_REVOKED)
+    assert [state[2] for _, state in endings.told([*seals, revoked])] == [
+        "已到期", "使用中，60 天后到期", "使用中", "已到期", "已冻结，7 天后到期", "已注销",
+    ]  # fmt: skip
+    # The command says the same.
+    monkeypatch.setenv("TONGBAN_LANG", "en")
+    assert [seal_show.state_of(one) for one in seals] == [
+        "ENDED", "ACTIVE, ends in 60 day(s)", "ACTIVE", "ENDED", "FROZEN, ends in 7 day(s)",
+    ]  # fmt: skip
+
+
+def test_what_ends_above_the_seals_is_told_with_what_to_do() -> None:
+    found = seal_pb2.ListSealsResponse()
+    for key in ("maker", "root-sm2"):
+        one = found.ending_certificates.add(key=key)
+        one.end_time.FromDatetime(datetime(2035, 1, 1, tzinfo=UTC))
+    told = endings.of_certificates(found)
+    facts: dict[str, Any] = {"ending": True, "soon": endings.SOON, "following": ""}
+    page = shown("seals", seals=[], certificates=told, **facts)
+    for said in ("制章者须更换", "ceremony --replace", "SM2", "2035-01-01", "没有即将到期"):
+        assert said in page
+    rows = [(*endings.told([a_seal(3)])[0], datetime(2035, 1, 1, tzinfo=UTC))]
+    page = shown("seals", seals=rows, certificates=[], **facts, lang="en")
+    assert "ends in 3 day(s)" in page
+    assert "successor" not in page

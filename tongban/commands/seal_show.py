@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,8 @@ app = typer.Typer()
 
 Name = Annotated[str, typer.Argument(help="Name of the seal.")]
 
+#: Days before its end from which a seal's state says so.
+SOON = 60
 STATES_ZH = {
     "REQUESTED": "待审批",
     "REJECTED": "未获批准",
@@ -52,9 +55,16 @@ EVENTS_ZH = {
 
 
 def state_of(seal: pb.Seal) -> str:
-    """The state of a seal in the reader's language."""
+    """The state of a seal in the reader's language; of one in force, that it ended or ends soon."""
     english = pb.SealState.Name(seal.state).removeprefix("SEAL_STATE_")
-    return say(english, STATES_ZH.get(english, ""))
+    chinese = STATES_ZH.get(english, "")
+    if seal.state in (pb.SEAL_STATE_ACTIVE, pb.SEAL_STATE_FROZEN):
+        left = (seal.end_time.ToDatetime(UTC) - datetime.now(UTC)).days
+        if left < 0:
+            return say("ENDED", "已到期")
+        if left <= SOON:
+            return say(f"{english}, ends in {left} day(s)", f"{chinese}，{left} 天后到期")
+    return say(english, chinese)
 
 
 @app.command("list")
@@ -62,6 +72,9 @@ def list_seals(
     parent: Annotated[str, typer.Option(help="A department; departments/- is all.")] = (
         "departments/-"
     ),
+    ends_within: Annotated[
+        int, typer.Option(min=0, max=3650, help="Only those that end within so many days.")
+    ] = 0,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -71,9 +84,8 @@ def list_seals(
     Example: tongban seal list
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        found = list(
-            client.every(client.seals.ListSeals, pb.ListSealsRequest(parent=parent), "seals")
-        )
+        asked = pb.ListSealsRequest(parent=parent, ends_within_days=ends_within)
+        found = list(client.every(client.seals.ListSeals, asked, "seals"))
         if as_json:
             print_json([plain(s) for s in found])
         else:
@@ -86,6 +98,26 @@ def list_seals(
                     for s in found
                 ],
             )  # fmt: skip
+            asked = pb.ListSealsRequest(parent=parent, page_size=1)
+            for one in client.seals.ListSeals(asked, timeout=client.timeout).ending_certificates:
+                out.print(_ending(one))
+
+
+def _ending(one: pb.EndingCertificate) -> str:
+    """What to do about a certificate above the seals that ends within a year."""
+    day = last_day(one.end_time)
+    if one.key == "maker":
+        return say(
+            f"The last day of the seal maker's certificate is {day}, and no new seal lasts longer: "
+            "hold a ceremony (tongban seal ceremony --replace).",
+            f"制章者证书有效期至 {day}，新制印章的有效期不能超过该日：请举行密钥仪式"
+            "（tongban seal ceremony --replace）。",
+        )
+    return say(
+        f"The last day of the root certificate {one.key} is {day}, and no new seal lasts longer. "
+        "Nothing renews a root yet.",
+        f"根证书 {one.key} 有效期至 {day}，新制印章的有效期不能超过该日。根证书目前不能续期。",
+    )
 
 
 @app.command()
