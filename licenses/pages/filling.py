@@ -253,20 +253,23 @@ class _Flow:
         # The face is the sheet's own, whatever the field's is: it was chosen to be read in lines.
         style = self._more.text
         lines = break_lines(block.text, width, style, style.size)
+        note = break_lines(self._more.note, width, style, style.size).rows
         step = style.size * lines.step(style.leading)
-        self._title(f"{block.slot.title}（接上页）", block.slot.key, step)
         rows = list(lines.rows)
         while rows:
+            # Who takes up a later sheet alone reads there, too, whose text it is.
+            self._title(f"{block.slot.title}（接上页）", block.slot.key, step * min(len(rows), 2))
             count = int((self._bottom - self._y) / step + 1e-9)
-            if count < 1:
-                self._turn(block.slot.key)
-                continue
-            part = Lines(tuple(rows[:count]), lines.size, lines.spacing)
-            tall = step * len(part.rows)
+            if len(rows) > count:
+                count = max(count - len(note), 1)
+            part, rows = rows[:count], rows[count:]
+            shown = Lines((*part, *(note if rows else ())), lines.size, lines.spacing)
+            tall = step * len(shown.rows)
             box: Box = (x, self._y, width, tall)
-            self._pages[-1] += place(part, box, style, self._template.shared)
+            self._pages[-1] += place(shown, box, style, self._template.shared)
             self._y += tall
-            rows = rows[count:]
+            if rows:
+                self._turn(block.slot.key)
 
     def _table(self, rows: Rows) -> None:
         grid = rows.grid

@@ -55,6 +55,9 @@ def test_a_long_text_is_shrunk_then_wrapped_then_continued() -> None:
             assert "经营范围（接上页）" in words(document, 1)
             assert "营业执照（续页）" in words(document, 1)
             assert f"第 2 页 / 共 {len(document.pages)} 页" in words(document, 1)
+            assert "（接续页）" in words(document, 1)
+            assert "经营范围（接上页）" in words(document, 2)
+            assert "（接续页）" not in words(document, 2)
     assert sizes == [1, 1, 3]
 
 
