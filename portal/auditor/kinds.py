@@ -151,7 +151,7 @@ GROUPS: Final[Mapping[_Words, Mapping[str, _Words]]] = {
         "seal_rejected": ("Seal refused", "不同意制章"),
         "seal_frozen": ("Seal frozen", "冻结印章"),
         "seal_unfrozen": ("Seal unfrozen", "解冻印章"),
-        "seal_revoked": ("Seal revoked", "注销印章"),
+        "seal_revoked": ("Seal revoked", "废止印章"),
         "seal_change_requested": ("Change of a seal asked for", "申请变更印章"),
         "seal_change_approved": ("Change of a seal approved", "批准变更印章"),
         "seal_change_rejected": ("Change of a seal refused", "不同意变更印章"),

@@ -11,7 +11,7 @@ SEAL_STATES: Final = {
     seal_pb2.SEAL_STATE_REQUESTED: ("amber", "Waits for approval", "待批准"),
     seal_pb2.SEAL_STATE_ACTIVE: ("green", "In use", "使用中"),
     seal_pb2.SEAL_STATE_FROZEN: ("amber", "Frozen", "已冻结"),
-    seal_pb2.SEAL_STATE_REVOKED: ("red", "Revoked", "已注销"),
+    seal_pb2.SEAL_STATE_REVOKED: ("red", "Revoked", "已废止"),
     seal_pb2.SEAL_STATE_REJECTED: ("red", "Rejected", "未批准"),
 }
 EVENTS: Final = {
@@ -20,8 +20,8 @@ EVENTS: Final = {
     "rejected": ("rejected", "驳回"),
     "frozen": ("frozen", "冻结"),
     "unfrozen": ("unfrozen", "解冻"),
-    "revoked": ("revoked", "注销"),
-    "replaced": ("replaced", "换发"),
+    "revoked": ("revoked", "废止"),
+    "replaced": ("replaced", "更换"),
     "change_requested": ("change asked for", "申请变更"),
     "change_approved": ("change approved", "批准变更"),
     "change_rejected": ("change rejected", "驳回变更"),

@@ -282,7 +282,7 @@ def test_a_seal_whose_time_is_over_is_not_said_to_be_in_use(
     seals = [a_seal(-1), a_seal(60), a_seal(61), a_seal(-1, frozen), a_seal(7, frozen)]
     revoked = a_seal(-1, seal_pb2.SEAL_STATE_REVOKED)
     assert [state[2] for _, state in endings.told([*seals, revoked])] == [
-        "已到期", "使用中，60 天后到期", "使用中", "已到期", "已冻结，7 天后到期", "已注销",
+        "已到期", "使用中，60 天后到期", "使用中", "已到期", "已冻结，7 天后到期", "已废止",
     ]  # fmt: skip
     # The command says the same.
     monkeypatch.setenv("TONGBAN_LANG", "en")
