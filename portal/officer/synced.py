@@ -57,6 +57,7 @@ async def run(request: Request, person: Person) -> Response:
     """One run, and its rejects."""
     ask = asking(request, person)
     held = await ask.run(_name(request))
+    titles = await ask.titles(each.entry for each in held.rejects if _is_fixed(each))
     return page(
         request,
         "officer/run.html",
@@ -64,16 +65,36 @@ async def run(request: Request, person: Person) -> Response:
         held=held,
         at=held.create_time.ToDatetime(UTC),
         rejects=[
-            (each, REJECTS[each.state], each.name.rpartition("/")[2]) for each in held.rejects
+            (each, REJECTS[each.state], each.name.rpartition("/")[2], became(each, titles))
+            for each in held.rejects
         ],
     )
+
+
+def _is_fixed(reject: syncing_pb2.SyncReject) -> bool:
+    return bool(reject.state == syncing_pb2.SYNC_REJECT_STATE_FIXED)
+
+
+def became(reject: syncing_pb2.SyncReject, titles: Mapping[str, str]) -> tuple[str, str] | None:
+    """What the catalog calls the entry of a reject that was taken, and its page, if it has one.
+
+    None where it was not taken, or was taken under another name than the file's.
+    """
+    if not _is_fixed(reject) or reject.entry not in titles:
+        return None
+    _, department, kind, last = reject.entry.split("/")
+    place = f"/data/quality/{department}/{last}" if kind == "resources" else ""
+    return titles[reject.entry], place
 
 
 @OFFICER
 async def reject(request: Request, person: Person) -> Response:
     """One reject, to be corrected."""
     held, found = await _found(request, person)
-    return _reject(request, held, found, rows_of(found.rows))
+    titles: Mapping[str, str] = {}
+    if _is_fixed(found):
+        titles = await asking(request, person).titles([found.entry])
+    return _reject(request, held, found, rows_of(found.rows), entry=became(found, titles))
 
 
 async def _found(
@@ -93,6 +114,7 @@ def _reject(
     found: syncing_pb2.SyncReject,
     rows: Sequence[Row],
     error: DomainError | None = None,
+    entry: tuple[str, str] | None = None,
 ) -> Response:
     is_open = found.state == syncing_pb2.SYNC_REJECT_STATE_OPEN
     cells = sum(len(row.cells) for row in rows)
@@ -116,6 +138,9 @@ def _reject(
         ],
         correctable=is_open and 0 < cells <= GREATEST_CELLS,
         is_open=is_open,
+        is_fixed=_is_fixed(found),
+        settled=found.settle_time.ToDatetime(UTC) if found.HasField("settle_time") else None,
+        entry=entry,
         request_id=str(uuid.uuid4()),
         error=error,
     )
