@@ -19,6 +19,7 @@ from licenses.holder_index import HolderIndex
 from licenses.materials import rpc as materials
 from licenses.materials.collecting import Collecting
 from licenses.materials.copying import Copying
+from licenses.materials.entering import Entering, Shapes
 from licenses.materials.keeping import Keeping
 from licenses.materials.service import Materials
 from licenses.materials.surroundings import NodeSurroundings
@@ -56,8 +57,10 @@ class Cases:
         self.materials = Materials(database, types, around, index, clock)
         copying = Copying(objects, documents, copies, clock)
         self.keeping = Keeping(database, copying, index, self.materials.purpose, clock)
+        shapes = Shapes(types, around.resource)
+        self.entering = Entering(database, self.keeping, shapes, clock)
         self.collecting = Collecting(
-            database, copying, self.materials, self.keeping, around, index, clock
+            database, copying, self.materials, self.keeping, self.entering, around, index, clock
         )
         beside = ArchiveSurroundings(channel)
         kept = retained(objects, clock)
@@ -74,7 +77,12 @@ class Cases:
         server.add(
             materials_pb2_grpc.add_MaterialServiceServicer_to_server,
             materials.MaterialRpc(
-                self._database, self.materials, self.collecting, self.keeping, self._threads
+                self._database,
+                self.materials,
+                self.collecting,
+                self.keeping,
+                self.entering,
+                self._threads,
             ),
             materials.POLICY,
         )

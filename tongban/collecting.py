@@ -33,7 +33,8 @@ def collect(
 ) -> pb.Collection:
     """Ask what the applicant agreed to have asked, and hand it in.
 
-    `entries`: what the applicant entered, by field of the form. Raises grpc.RpcError.
+    `entries`: what the applicant said, by field of the form; what they put there themself is not
+    said again. Raises grpc.RpcError.
     """
     request = gather(
         client, collection, holder_code, entries, purpose=purpose, request_id=request_id
@@ -67,14 +68,21 @@ def gather(
         request_id=request_id or new_request_id(),
     )
     if all(entries.get(one) for one in plan.entries):
-        _ask(client, plan, request, purpose)
+        _ask(client, plan, request, {**entries, **plan.entered}, purpose)
     return request
 
 
 def _ask(
-    client: Client, plan: pb.Collection, request: pb.CollectMaterialsRequest, purpose: str
+    client: Client,
+    plan: pb.Collection,
+    request: pb.CollectMaterialsRequest,
+    entered: Mapping[str, str],
+    purpose: str,
 ) -> None:
-    """Ask the plan's questions, each once: what is answered, and what is refused."""
+    """Ask the plan's questions, each once: what is answered, and what is refused.
+
+    `entered`: by the applicant themself, or as the department was told.
+    """
     key = request.holder_code
     for grant, items in _asked(plan, pb.MATERIAL_SOURCE_OBTAINABLE_UNDER_GRANT):
         if grant in plan.answered:
@@ -91,9 +99,9 @@ def _ask(
     fields = _fields(client, plan.service_item)
     for resource, grant, items in _verified(plan):
         claims = {
-            item: request.entries[fields[resource, item]]
+            item: entered[fields[resource, item]]
             for item in items
-            if request.entries.get(fields.get((resource, item), ""))
+            if entered.get(fields.get((resource, item), ""))
         }
         if not claims:
             continue

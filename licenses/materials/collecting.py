@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Collection as AnyOf
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -31,6 +32,7 @@ from licenses.holder_index import HolderIndex
 from licenses.materials import answers, filling, planning, rules, store
 from licenses.materials.answers import Answered, Facts
 from licenses.materials.copying import Copying
+from licenses.materials.entering import Entering, entries_of
 from licenses.materials.handlings import digest_of
 from licenses.materials.keeping import (
     Keeping,
@@ -47,6 +49,7 @@ from licenses.materials.model import (
     Collection,
     CollectionState,
     Copy,
+    FormField,
     Handling,
     Look,
     MaterialSource,
@@ -57,6 +60,7 @@ from licenses.materials.service import Materials, check_identified
 from licenses.materials.surroundings import Surroundings
 from licenses.model import License, LicenseFormat, is_in_force
 from licenses.texts import check_text
+from licenses.types.model import LicenseField
 from runtime import names
 from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork
@@ -79,11 +83,14 @@ class Proven:
 class Shown:
     """A collection as its reader sees it.
 
-    An applicant is told who looked; the department's system which answers it left there, by grant.
+    An applicant is told who looked, and what they may enter, each with what it is where that is no
+    text; the department's system which answers it left there, by grant. `entries` must yet be
+    entered.
     """
 
     collection: Collection
     entries: tuple[str, ...]
+    fields: tuple[tuple[FormField, LicenseField | None], ...] = ()
     looks: tuple[Look, ...] = ()
     answered: tuple[str, ...] = ()
 
@@ -97,6 +104,7 @@ class Collecting:
         copying: Copying,
         materials: Materials,
         keeping: Keeping,
+        entering: Entering,
         surroundings: Surroundings,
         index: HolderIndex,
         clock: Clock,
@@ -105,6 +113,7 @@ class Collecting:
         self._copying = copying
         self._materials = materials
         self._keeping = keeping
+        self._entering = entering
         self._around = surroundings
         self._index = index
         self._clock = clock
@@ -186,14 +195,6 @@ class Collecting:
         )
         return made
 
-    def entries(self, collection: Collection) -> tuple[str, ...]:
-        """Fields that must be entered, as far as can be said before questions are answered."""
-        if collection.state is not CollectionState.CONSENTED:
-            return ()
-        with self._database.reading() as session:
-            handling = store.handling(session, collection.service_item)
-        return planning.entries_needed(handling_of(handling, collection), collection.plan)
-
     def shown(self, name: str, holder_code: str, principal: Principal) -> Shown:
         """A collection: with a `holder_code` to who speaks for them, else to its department.
 
@@ -202,10 +203,12 @@ class Collecting:
         if holder_code and check_holder(principal, holder_code):
             found = self._keeping.of_applicant(name, holder_code, principal)
             looks = tuple(self._keeping.looks(found))
-            return Shown(collection=found, entries=self.entries(found), looks=looks)
+            needed, fields = self._entering.needed(found), self._entering.fields(found)
+            return Shown(collection=found, entries=needed, fields=fields, looks=looks)
         found = self._keeping.read(name, principal)
         answered = tuple(self._keeping.answered(name, principal.system))
-        return Shown(collection=found, entries=self.entries(found), answered=answered)
+        needed = self._entering.needed(found)
+        return Shown(collection=found, entries=needed, answered=answered)
 
     def proven(
         self,
@@ -250,8 +253,14 @@ class Collecting:
         held = self._still_theirs(collection, found)
         plan = _still_held(collection.plan, held)
         form = handling_of(handling, collection)
-        filling.check_entered(form, planning.entries_needed(form, plan), entries)
-        filling.fill(form, proven.facts, _known(plan, held), entries)
+        by_department = accepts(collection, principal)
+        entered, _ = entries_of(collection, entries, by_department=by_department)
+        self._entering.check_whole(form, plan, entered)
+        filling.fill(form, proven.facts, _known(plan, held), entered)
+
+        def still(session: licenses.Reads) -> None:
+            self._keeping.check_still_open(session, collection.id)
+
         if any(one.license for one in plan):
             plan = self._copying.endorse(
                 plan,
@@ -260,7 +269,7 @@ class Collecting:
                 receiver=self._materials.titles(collection.service_item)[1],
                 last_days={name: one.valid_to for name, one in held.items()},
                 principal=principal,
-                still=lambda session: self._keeping.check_still_open(session, collection.id),
+                still=still,
             )
         return replace(proven, collection=replace(collection, plan=plan))
 
@@ -275,13 +284,22 @@ class Collecting:
     ) -> Collection:
         """Fill the form, attach copies, decide where a rule may. Raises as `filling.fill`."""
         collection, now = proven.collection, self._clock.now()
-        self._keeping.check_still_open(work.session, collection.id)
+        still = self._keeping.check_still_open(work.session, collection.id)
+        by_department = accepts(collection, principal)
         handling = handling_of(store.handling(work.session, collection.service_item), collection)
         found = licenses.licenses_by_id(work.session, _licenses_of(collection))
         held = self._still_theirs(collection, found)
         plan = _still_held(collection.plan, held)
         result = replace(
-            _result(handling, plan, held, proven, entries, date.fromisoformat(china_date(now))),
+            _result(
+                handling,
+                plan,
+                held,
+                proven,
+                # As they are now: the applicant may have put others since they were checked.
+                entries_of(still, entries, by_department=by_department),
+                date.fromisoformat(china_date(now)),
+            ),
             salt=fresh_salt().hex(),
         )
         if not store.move(
@@ -376,11 +394,11 @@ def _result(
     plan: Sequence[Planned],
     held: Mapping[str, License],
     proven: Proven,
-    entries: Mapping[str, str],
+    entered: tuple[Mapping[str, str], AnyOf[str]],
     today: date,
 ) -> Result:
     """The filled form, the copies, and the decision of a rule where there is one."""
-    form = filling.fill(handling, proven.facts, _known(plan, held), entries)
+    form = filling.fill(handling, proven.facts, _known(plan, held), *entered)
     asked = filling.still_asked(plan, proven.facts)
     required = {one.display_name for one in plan if one.required}
     # What the department looks up in its own records nobody has seen here: a person decides.

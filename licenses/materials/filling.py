@@ -3,20 +3,32 @@
 1. What is known is not asked: an entry for a field that a license or a record fills is left aside.
 2. An entry that was verified is marked so; one that was not stays the applicant's own word.
 3. Required fields without a value are told all at once, by code and never by value.
+4. An entry is of the type, and of the list of codes, that its field's other sources have.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection as AnyOf
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from licenses.materials.answers import Facts
-from licenses.materials.model import Filled, FormField, Handling, MaterialSource, Planned
-from licenses.texts import text_problem
+from licenses.materials.model import (
+    BY_APPLICANT,
+    Filled,
+    FormField,
+    Handling,
+    MaterialSource,
+    Planned,
+)
+from licenses.types.model import LicenseField
+from licenses.types.values import check_value
 from runtime.errors import FieldViolation, InvalidArgument
 
 #: The reason of a refusal where the form is not whole.
 ENTRIES_MISSING: Final = "ENTRIES_MISSING"
+_TEXT: Final = LicenseField(code="", display_name="")
 
 
 def fill(
@@ -24,16 +36,17 @@ def fill(
     facts: Facts,
     licenses: Mapping[str, tuple[str, Mapping[str, str]]],
     entries: Mapping[str, str],
+    own: AnyOf[str] = (),
 ) -> tuple[Filled, ...]:
     """The fields that have a value, in the form's order.
 
-    `licenses`: by type, the license's name and its metadata. Raises InvalidArgument: BAD_ENTRY (an
-    unknown field, a text that may not stand in one), ENTRIES_MISSING.
+    `licenses`: by type, the license's name and its metadata. `own`: fields that the applicant
+    entered themself. Raises InvalidArgument: BAD_ENTRY (as `check_entries`), ENTRIES_MISSING.
     """
-    _check(handling, entries)
+    check_entries(handling, entries, {})
     form, missing = [], []
     for one in handling.fields:
-        filled = _known(one, facts, licenses) or _entered(one, facts, entries)
+        filled = _known(one, facts, licenses) or _entered(one, facts, entries, own)
         if filled is not None:
             form.append(filled)
         elif one.required:
@@ -96,14 +109,16 @@ def _known(
     return None
 
 
-def _entered(one: FormField, facts: Facts, entries: Mapping[str, str]) -> Filled | None:
+def _entered(
+    one: FormField, facts: Facts, entries: Mapping[str, str], own: AnyOf[str]
+) -> Filled | None:
     value = entries.get(one.code, "")
     if not value:
         return None
     for source in one.sources:
         if source.resource and facts.verified.get((source.resource, source.item)) == value:
             return _filled(one, value, "verified", source.resource)
-    return _filled(one, value, "entry", "")
+    return _filled(one, value, "entry", BY_APPLICANT if one.code in own else "")
 
 
 def _filled(one: FormField, value: str, source: str, origin: str, key: str = "") -> Filled:
@@ -117,14 +132,22 @@ def _filled(one: FormField, value: str, source: str, origin: str, key: str = "")
     )
 
 
-def _check(handling: Handling, entries: Mapping[str, str]) -> None:
+def check_entries(
+    handling: Handling, entries: Mapping[str, str], shapes: Mapping[str, LicenseField]
+) -> None:
+    """Raises InvalidArgument (BAD_ENTRY): an unknown field, a text that may not stand in one.
+
+    `shapes`: what the entries of some fields are; of any other a text.
+    """
     fields = {one.code: one for one in handling.fields}
     wrong = []
     for code, value in entries.items():
         if code not in fields:
             wrong.append(FieldViolation("entries", "has a code that is no field of the form"))
-        elif problem := text_problem(value, fields[code].length, required=False):
-            wrong.append(FieldViolation(f"entries[{code}]", problem))
+        else:
+            shape = shapes.get(code, _TEXT)
+            asked = replace(shape, required=False, length=fields[code].length)
+            wrong += check_value(asked, value, f"entries[{code}]")[1]
     if wrong:
         raise InvalidArgument(
             "an entry is not as the form asks: " + "; ".join(

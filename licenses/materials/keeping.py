@@ -126,7 +126,10 @@ class Keeping:
             at=now,
             actor=principal.system,
             facts={"collection": name},
-            commitments=committed(found.result),
+            commitments={
+                **committed(found.result),
+                **({"entered": canonical(dict(found.entered))} if found.entered else {}),
+            },
         )
         purpose = self._purpose(found.service_item)
         look = Look(time=now, system=principal.system, kind=kind, purpose=purpose)
@@ -151,9 +154,7 @@ class Keeping:
 
         An applicant is not told the names of the department's grants.
         """
-        if not check_holder(principal, holder_code):
-            raise _not_found()
-        found = self._of_holder(self._find(name), holder_code)
+        found = self.of_holder(name, holder_code, principal)
         with self._database.unit_of_work() as work:
             work.record(
                 make_record(
@@ -165,6 +166,12 @@ class Keeping:
                 )
             )
         return told_to(principal, found)
+
+    def of_holder(self, name: str, holder_code: str, principal: Principal) -> Collection:
+        """A collection, for who speaks for its applicant. Raises NotFound, COLLECTION_NOT_FOUND."""
+        if not check_holder(principal, holder_code):
+            raise _not_found()
+        return self._of_holder(self._find(name), holder_code)
 
     def listed(
         self, holder_code: str, principal: Principal, *, size: int, token: str
@@ -320,12 +327,13 @@ class Keeping:
             raise _not_found()
         return found
 
-    def check_still_open(self, session: Reads, collection_id: str) -> None:
+    def check_still_open(self, session: Reads, collection_id: str) -> Collection:
         """As `check_open`, of the row, which stays as it is until the transaction ends."""
         found = store.collection(session, collection_id, lock=True)
         if found is None:
             raise _not_found()
         self.check_open(found)
+        return found
 
     def run_out(self) -> None:
         """End the copies of what was not collected in the time of its consent (rule 3)."""

@@ -28,6 +28,7 @@ from licenses.materials.model import (
 )
 from licenses.materials.planning import without_grants
 from licenses.materials.reporting import Line
+from licenses.types.model import FieldKind, LicenseField
 from licenses.v1 import materials_pb2 as pb
 from licenses.wire import to_time, wrong
 
@@ -315,6 +316,37 @@ def to_looks(found: Sequence[Look]) -> list[pb.CollectionLook]:
         )
         for one in found
     ]
+
+
+ENTRY_KINDS: Final = {
+    FieldKind.DATE: pb.ENTRY_KIND_DATE,
+    FieldKind.INTEGER: pb.ENTRY_KIND_INTEGER,
+    FieldKind.DECIMAL: pb.ENTRY_KIND_DECIMAL,
+    FieldKind.CODE: pb.ENTRY_KIND_CODE,
+    FieldKind.CITIZEN_NUMBER: pb.ENTRY_KIND_CITIZEN_NUMBER,
+    FieldKind.CREDIT_CODE: pb.ENTRY_KIND_CREDIT_CODE,
+    FieldKind.REGION: pb.ENTRY_KIND_REGION,
+}
+
+
+def entries_of(request: pb.PutEntriesRequest) -> dict[str, str]:
+    """What was entered; an empty text is nothing."""
+    return {field: value for field, value in request.entries.items() if value}
+
+
+def to_entry_field(one: FormField, shape: LicenseField | None) -> pb.EntryField:
+    """A field that the applicant enters, and what it is."""
+    return pb.EntryField(
+        code=one.code,
+        display_name=one.display_name,
+        required=one.required,
+        length=one.length,
+        kind=ENTRY_KINDS.get(shape.kind, pb.ENTRY_KIND_TEXT) if shape else pb.ENTRY_KIND_TEXT,
+        values=[
+            pb.EntryValue(code=value.code, display_name=value.name)
+            for value in (shape.values if shape else ())
+        ],
+    )
 
 
 def to_collection(one: Collection) -> pb.Collection:

@@ -10,9 +10,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from licenses.types.model import LicenseField
 
 CONSENT_LASTS = timedelta(hours=24)
 GREATEST_FIELDS = 100
@@ -23,6 +26,8 @@ GREATEST_SOURCES = 5
 GREATEST_ENTRY = 500
 DEFAULT_ENTRY = 200
 COLLECTION = "collections/{collection}"
+#: The origin of an entry that the applicant made, or a counter for them.
+BY_APPLICANT = "applicant"
 
 
 class MaterialSource(StrEnum):
@@ -205,6 +210,8 @@ class Resource:
     active: bool
     key_standard: str
     signed_requests: bool
+    #: What the values of its items are, by code.
+    shapes: Mapping[str, LicenseField] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,6 +350,8 @@ class Collection:
     #: of collections from before these were kept there are none.
     consent: str = field(default="", repr=False)
     consent_salt: str = field(default="", repr=False)
+    #: What the applicant entered for the form, by field, until it is collected.
+    entered: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:

@@ -181,10 +181,15 @@ def without_grants(planned: Sequence[Planned]) -> tuple[Planned, ...]:
     return tuple(replace(one, grant="") for one in planned)
 
 
-def entries_needed(handling: Handling, planned: Sequence[Planned]) -> tuple[str, ...]:
-    """Required fields of the form that nothing of the plan fills."""
+def fields_entered(handling: Handling, planned: Sequence[Planned]) -> tuple[FormField, ...]:
+    """Fields of the form that nothing of the plan fills."""
     told = _told_by(planned, MaterialSource.OBTAINABLE_UNDER_GRANT)
-    return tuple(one.code for one in handling.fields if one.required and not _is_told(one, *told))
+    return tuple(one for one in handling.fields if not _is_told(one, *told))
+
+
+def entries_needed(handling: Handling, planned: Sequence[Planned]) -> tuple[str, ...]:
+    """Required ones of these, by code."""
+    return tuple(one.code for one in fields_entered(handling, planned) if one.required)
 
 
 def in_the_way(handling: Handling, planned: Sequence[Planned]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from licenses.holders import HOLDERS
 from licenses.materials import messages
 from licenses.materials.collecting import Collecting
+from licenses.materials.entering import Entering
 from licenses.materials.keeping import Keeping, told_to
 from licenses.materials.model import MaterialSource, Planned
 from licenses.materials.service import Materials
@@ -36,6 +37,7 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "PlanMaterials": _ANYBODY,
     "ReportMaterials": _ANYBODY,
     "BeginCollection": HOLDERS,
+    "PutEntries": HOLDERS,
     "CollectMaterials": _COLLECTING,
     "GetCollection": _COLLECTING,
     "ListCollections": HOLDERS,
@@ -53,12 +55,14 @@ class MaterialRpc:
         materials: Materials,
         collecting: Collecting,
         keeping: Keeping,
+        entering: Entering,
         threads: ThreadPoolExecutor,
     ) -> None:
         self._database = database
         self._materials = materials
         self._collecting = collecting
         self._keeping = keeping
+        self._entering = entering
         self._threads = threads
 
     async def PutHandling(  # noqa: N802
@@ -209,8 +213,42 @@ class MaterialRpc:
             principal=call.principal,
         )
         told = messages.to_collection(told_to(call.principal, begun))
-        told.entries.extend(self._collecting.entries(begun))
+        told.entries.extend(self._entering.needed(begun))
         return pb.BeginCollectionResponse(collection=told)
+
+    async def PutEntries(  # noqa: N802
+        self, request: pb.PutEntriesRequest, call: Call
+    ) -> pb.PutEntriesResponse:
+        """See the proto."""
+
+        def run() -> pb.PutEntriesResponse:
+            check_request_id(request.request_id)
+            method, actor = "PutEntries", call.principal.system
+            name, code = request.collection, request.holder_code
+            entries = messages.entries_of(request)
+            if not self._database.held.answered(actor, method, request.request_id):
+                self._entering.check(name, code, entries, call.principal)
+            with self._database.unit_of_work() as work:
+                # The first answer is kept without what was entered.
+                work.once(
+                    actor,
+                    method,
+                    request,
+                    request.request_id,
+                    pb.PutEntriesResponse,
+                    lambda: pb.PutEntriesResponse(
+                        collection=pb.Collection(
+                            name=self._entering.put(work, name, code, entries, call.principal).name
+                        )
+                    ),
+                )
+            found = self._keeping.of_holder(name, code, call.principal)
+            told = messages.to_collection(told_to(call.principal, found))
+            told.entered.update(found.entered)
+            told.entries.extend(self._entering.needed(found))
+            return pb.PutEntriesResponse(collection=told)
+
+        return await run_in(self._threads, run)
 
     async def CollectMaterials(  # noqa: N802
         self, request: pb.CollectMaterialsRequest, call: Call
@@ -297,6 +335,8 @@ class MaterialRpc:
             told = messages.to_collection(found.collection)
             told.consent_salt = found.collection.consent_salt
             told.entries.extend(found.entries)
+            told.entered.update(found.collection.entered)
+            told.entry_fields.extend(messages.to_entry_field(*one) for one in found.fields)
             told.looks.extend(messages.to_looks(found.looks))
             told.answered.extend(found.answered)
             return pb.GetCollectionResponse(collection=told)

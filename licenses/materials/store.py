@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -80,6 +80,8 @@ class CollectionRow(Table, table=True):
     consent_salt: str = Field(max_length=64)
     #: Answers that were handed in for a form that was not whole, until it is collected or ends.
     answers_json: str = Field(sa_type=sa.Text)
+    #: What the applicant entered, until it is collected or ends.
+    entered_json: str = Field(sa_type=sa.Text)
 
 
 # Handlings.
@@ -185,6 +187,7 @@ def add_collection(session: Session, one: Collection) -> None:
             consent=one.consent,
             consent_salt=one.consent_salt,
             answers_json="",
+            entered_json="",
         )
     )
     session.flush()
@@ -216,13 +219,28 @@ def answers(session: Session, collection_id: str) -> str:
     return session.exec(statement).first() or ""
 
 
+def keep_entered(session: Session, collection_id: str, entered: Mapping[str, str]) -> None:
+    """Keep what the applicant entered, in place of what was; of one that is still CONSENTED."""
+    session.execute(
+        sa.update(CollectionRow)
+        .where(
+            col(CollectionRow.id) == collection_id,
+            col(CollectionRow.state) == CollectionState.CONSENTED.value,
+        )
+        .values(entered_json=orjson.dumps(dict(entered)).decode())
+    )
+
+
 def drop_answers(session: Session, now: datetime) -> None:
-    """Forget what was answered for what was not collected in the time of its consent."""
+    """Forget what was answered and entered for what was not collected in the consent's time."""
     row = CollectionRow
     session.execute(
         sa.update(row)
-        .where(col(row.expire_time) <= now, col(row.answers_json) != "")
-        .values(answers_json="")
+        .where(
+            col(row.expire_time) <= now,
+            sa.or_(col(row.answers_json) != "", col(row.entered_json) != ""),
+        )
+        .values(answers_json="", entered_json="")
     )
 
 
@@ -263,7 +281,7 @@ def move(
     at: datetime | None = None,
 ) -> bool:
     """Move a collection on that is still CONSENTED; whether this call moved it."""
-    values: dict[str, Any] = {"state": after.value, "answers_json": ""}
+    values: dict[str, Any] = {"state": after.value, "answers_json": "", "entered_json": ""}
     if result is not None:
         values |= {
             "plan_json": orjson.dumps(plan).decode(),
@@ -344,6 +362,7 @@ def _collection(row: CollectionRow) -> Collection:
         actor=row.actor,
         consent=row.consent,
         consent_salt=row.consent_salt,
+        entered=orjson.loads(row.entered_json or "{}"),
     )
 
 

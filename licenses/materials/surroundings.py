@@ -24,6 +24,7 @@ from exchange.v1 import (
 from licenses.materials.answers import Answered
 from licenses.materials.model import GrantGiven, Item, Material, Resource
 from licenses.neighbours import call_node
+from licenses.types.model import CodeValue, FieldKind, LicenseField
 from runtime.errors import InvalidArgument, NotFound, Unavailable
 from runtime.paging import last_of
 
@@ -105,6 +106,7 @@ class NodeSurroundings:
             active=found.state == catalog_pb2.ENTRY_STATE_ACTIVE,
             key_standard=standards.get(found.key_item, ""),
             signed_requests=found.signed_requests,
+            shapes={one.code: _shape(one) for one in found.items},
         )
 
     def grants(self, department: str) -> list[GrantGiven]:
@@ -159,6 +161,33 @@ def _not_in_log() -> InvalidArgument:
         reason="ANSWER_NOT_PROVEN",
         message_zh="应答的存证不在本节点的日志中：请原样提交存证",
         problem="LOG",
+    )
+
+
+_KINDS: Final = {
+    catalog_pb2.ITEM_TYPE_NUMBER: FieldKind.DECIMAL,
+    catalog_pb2.ITEM_TYPE_DATE: FieldKind.DATE,
+    catalog_pb2.ITEM_TYPE_LOGICAL: FieldKind.CODE,
+}
+_STANDARDS: Final = {
+    "GB 11643": FieldKind.CITIZEN_NUMBER,
+    "GB 32100": FieldKind.CREDIT_CODE,
+    "GB/T 2260": FieldKind.REGION,
+}
+_LOGICAL: Final = (CodeValue(code="true", name="是"), CodeValue(code="false", name="否"))
+
+
+def _shape(one: catalog_pb2.DataItem) -> LicenseField:
+    """What the values of an item are; of a kind that nobody types, a text."""
+    kind = _KINDS.get(one.type) or _STANDARDS.get(one.standard, FieldKind.TEXT)
+    values = tuple(CodeValue(code=v.code, name=v.display_name) for v in one.code_values)
+    if one.type == catalog_pb2.ITEM_TYPE_LOGICAL:
+        values = _LOGICAL
+    return LicenseField(
+        code=one.code,
+        display_name=one.display_name,
+        kind=FieldKind.CODE if values else kind,
+        values=values,
     )
 
 

@@ -261,6 +261,54 @@ RULE_FINDING_NOT_KNOWN: RuleFinding.ValueType  # 3
 """Its fact is not known: nothing that counts told it. It neither holds nor fails."""
 Global___RuleFinding: _TypeAlias = RuleFinding  # noqa: Y015
 
+class _EntryKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ENTRY_KIND_UNSPECIFIED: _EntryKind.ValueType  # 0
+    """Never sent."""
+    ENTRY_KIND_TEXT: _EntryKind.ValueType  # 1
+    """Any text."""
+    ENTRY_KIND_DATE: _EntryKind.ValueType  # 2
+    """YYYY-MM-DD."""
+    ENTRY_KIND_INTEGER: _EntryKind.ValueType  # 3
+    """A whole number."""
+    ENTRY_KIND_DECIMAL: _EntryKind.ValueType  # 4
+    """A decimal number in its plain form."""
+    ENTRY_KIND_CODE: _EntryKind.ValueType  # 5
+    """One of `values`."""
+    ENTRY_KIND_CITIZEN_NUMBER: _EntryKind.ValueType  # 6
+    """A citizen number (GB 11643)."""
+    ENTRY_KIND_CREDIT_CODE: _EntryKind.ValueType  # 7
+    """A unified social credit code (GB 32100)."""
+    ENTRY_KIND_REGION: _EntryKind.ValueType  # 8
+    """The code of a region (GB/T 2260)."""
+
+class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper):
+    """What an entry is: as what else would fill the field, by its type."""
+
+ENTRY_KIND_UNSPECIFIED: EntryKind.ValueType  # 0
+"""Never sent."""
+ENTRY_KIND_TEXT: EntryKind.ValueType  # 1
+"""Any text."""
+ENTRY_KIND_DATE: EntryKind.ValueType  # 2
+"""YYYY-MM-DD."""
+ENTRY_KIND_INTEGER: EntryKind.ValueType  # 3
+"""A whole number."""
+ENTRY_KIND_DECIMAL: EntryKind.ValueType  # 4
+"""A decimal number in its plain form."""
+ENTRY_KIND_CODE: EntryKind.ValueType  # 5
+"""One of `values`."""
+ENTRY_KIND_CITIZEN_NUMBER: EntryKind.ValueType  # 6
+"""A citizen number (GB 11643)."""
+ENTRY_KIND_CREDIT_CODE: EntryKind.ValueType  # 7
+"""A unified social credit code (GB 32100)."""
+ENTRY_KIND_REGION: EntryKind.ValueType  # 8
+"""The code of a region (GB/T 2260)."""
+Global___EntryKind: _TypeAlias = EntryKind  # noqa: Y015
+
 @_typing.final
 class FormField(_message.Message):
     """A field of the form."""
@@ -1122,6 +1170,86 @@ class BeginCollectionResponse(_message.Message):
 Global___BeginCollectionResponse: _TypeAlias = BeginCollectionResponse  # noqa: Y015
 
 @_typing.final
+class PutEntriesRequest(_message.Message):
+    """Puts what the applicant enters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class EntriesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """The collection."""
+    holder_code: _builtins.str
+    """The applicant's code."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    @_builtins.property
+    def entries(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """By field of the form; in place of those before. An empty one is none."""
+
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        holder_code: _builtins.str = ...,
+        entries: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "entries", b"entries", "holder_code", b"holder_code", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutEntriesRequest: _TypeAlias = PutEntriesRequest  # noqa: Y015
+
+@_typing.final
+class PutEntriesResponse(_message.Message):
+    """Kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def collection(self) -> Global___Collection:
+        """As held."""
+
+    def __init__(
+        self,
+        *,
+        collection: Global___Collection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutEntriesResponse: _TypeAlias = PutEntriesResponse  # noqa: Y015
+
+@_typing.final
 class CollectedAnswer(_message.Message):
     """A question that the accepting department asked, and the answer that it got."""
 
@@ -1233,7 +1361,9 @@ class CollectMaterialsRequest(_message.Message):
 
     @_builtins.property
     def entries(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """What the applicant entered, by field; each once for all that need it."""
+        """What the applicant entered, by field; each once for all that need it. What they put with
+        PutEntries counts by itself, and a department's system replaces none of it.
+        """
 
     @_builtins.property
     def refused(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusedQuestion]:
@@ -1303,7 +1433,9 @@ class FilledField(_message.Message):
     source: _builtins.str
     """license, resource or entry."""
     origin: _builtins.str
-    """The license or the resource; empty of an entry."""
+    """The license or the resource; of an entry `applicant` where they entered it themself, or a
+    counter for them, and empty where the department's system handed it in.
+    """
     def __init__(
         self,
         *,
@@ -1411,6 +1543,26 @@ class Collection(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class EnteredEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     SERVICE_ITEM_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -1431,6 +1583,8 @@ class Collection(_message.Message):
     CONSENT_SALT_FIELD_NUMBER: _builtins.int
     ANSWERED_FIELD_NUMBER: _builtins.int
     LOOKS_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELDS_FIELD_NUMBER: _builtins.int
+    ENTERED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """collections/{collection}: the audit trail's id, and the case number of every question."""
     service_item: _builtins.str
@@ -1488,7 +1642,7 @@ class Collection(_message.Message):
     @_builtins.property
     def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """While it is CONSENTED: fields of the form that must be entered, as far as can be said before
-        the questions are answered.
+        the questions are answered, and were not yet put with PutEntries.
         """
 
     @_builtins.property
@@ -1500,6 +1654,18 @@ class Collection(_message.Message):
     @_builtins.property
     def looks(self) -> _containers.RepeatedCompositeFieldContainer[Global___CollectionLook]:
         """To the applicant: who looked at the collection, newest first, at most 100. Not in lists."""
+
+    @_builtins.property
+    def entry_fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntryField]:
+        """While it is CONSENTED, to the applicant: fields of the form that nothing of the plan fills, and
+        how each is entered. Not in lists.
+        """
+
+    @_builtins.property
+    def entered(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """While it is CONSENTED: what was put with PutEntries, by field. To the applicant, and to the
+        accepting department's system. Not in lists.
+        """
 
     def __init__(
         self,
@@ -1524,14 +1690,86 @@ class Collection(_message.Message):
         consent_salt: _builtins.str = ...,
         answered: _abc.Iterable[_builtins.str] | None = ...,
         looks: _abc.Iterable[Global___CollectionLook] | None = ...,
+        entry_fields: _abc.Iterable[Global___EntryField] | None = ...,
+        entered: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["collect_time", b"collect_time", "create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "asked", b"asked", "collect_time", b"collect_time", "consent", b"consent", "consent_salt", b"consent_salt", "copies", b"copies", "create_time", b"create_time", "decision", b"decision", "entries", b"entries", "expire_time", b"expire_time", "form", b"form", "handling_sha256", b"handling_sha256", "handling_version", b"handling_version", "log_indices", b"log_indices", "looks", b"looks", "materials", b"materials", "name", b"name", "outcomes", b"outcomes", "service_item", b"service_item", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "asked", b"asked", "collect_time", b"collect_time", "consent", b"consent", "consent_salt", b"consent_salt", "copies", b"copies", "create_time", b"create_time", "decision", b"decision", "entered", b"entered", "entries", b"entries", "entry_fields", b"entry_fields", "expire_time", b"expire_time", "form", b"form", "handling_sha256", b"handling_sha256", "handling_version", b"handling_version", "log_indices", b"log_indices", "looks", b"looks", "materials", b"materials", "name", b"name", "outcomes", b"outcomes", "service_item", b"service_item", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Collection: _TypeAlias = Collection  # noqa: Y015
+
+@_typing.final
+class EntryValue(_message.Message):
+    """A value that an entry may have."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """As it is entered."""
+    display_name: _builtins.str
+    """What people call it."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "display_name", b"display_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntryValue: _TypeAlias = EntryValue  # noqa: Y015
+
+@_typing.final
+class EntryField(_message.Message):
+    """A field of the form that the applicant enters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The field."""
+    display_name: _builtins.str
+    """The name people use."""
+    required: _builtins.bool
+    """Whether the form is not whole without it."""
+    length: _builtins.int
+    """Most characters."""
+    kind: Global___EntryKind.ValueType
+    """What it is."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntryValue]:
+        """Of a code, all that it may be."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        required: _builtins.bool = ...,
+        length: _builtins.int = ...,
+        kind: Global___EntryKind.ValueType = ...,
+        values: _abc.Iterable[Global___EntryValue] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "display_name", b"display_name", "kind", b"kind", "length", b"length", "required", b"required", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntryField: _TypeAlias = EntryField  # noqa: Y015
 
 @_typing.final
 class CollectionLook(_message.Message):

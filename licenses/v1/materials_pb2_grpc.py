@@ -70,6 +70,11 @@ class MaterialServiceStub:
                 request_serializer=licenses_dot_v1_dot_materials__pb2.BeginCollectionRequest.SerializeToString,
                 response_deserializer=licenses_dot_v1_dot_materials__pb2.BeginCollectionResponse.FromString,
                 _registered_method=True)
+        self.PutEntries = channel.unary_unary(
+                '/tongban.licenses.v1.MaterialService/PutEntries',
+                request_serializer=licenses_dot_v1_dot_materials__pb2.PutEntriesRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_materials__pb2.PutEntriesResponse.FromString,
+                _registered_method=True)
         self.CollectMaterials = channel.unary_unary(
                 '/tongban.licenses.v1.MaterialService/CollectMaterials',
                 request_serializer=licenses_dot_v1_dot_materials__pb2.CollectMaterialsRequest.SerializeToString,
@@ -153,6 +158,14 @@ class MaterialServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PutEntries(self, request, context):
+        """Keeps what the applicant enters for the form themself, once for all that need it, until it is
+        collected: the applicant, or a counter that identified them. What was put last holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CollectMaterials(self, request, context):
         """Takes the answers that the accepting department's own system got, fills the form, makes copies of
         licenses, and decides where a rule may. Where the department asks nothing under its grants, the
@@ -227,6 +240,11 @@ def add_MaterialServiceServicer_to_server(servicer, server):
                     servicer.BeginCollection,
                     request_deserializer=licenses_dot_v1_dot_materials__pb2.BeginCollectionRequest.FromString,
                     response_serializer=licenses_dot_v1_dot_materials__pb2.BeginCollectionResponse.SerializeToString,
+            ),
+            'PutEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutEntries,
+                    request_deserializer=licenses_dot_v1_dot_materials__pb2.PutEntriesRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_materials__pb2.PutEntriesResponse.SerializeToString,
             ),
             'CollectMaterials': grpc.unary_unary_rpc_method_handler(
                     servicer.CollectMaterials,
@@ -444,6 +462,33 @@ class MaterialService:
             '/tongban.licenses.v1.MaterialService/BeginCollection',
             licenses_dot_v1_dot_materials__pb2.BeginCollectionRequest.SerializeToString,
             licenses_dot_v1_dot_materials__pb2.BeginCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.MaterialService/PutEntries',
+            licenses_dot_v1_dot_materials__pb2.PutEntriesRequest.SerializeToString,
+            licenses_dot_v1_dot_materials__pb2.PutEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

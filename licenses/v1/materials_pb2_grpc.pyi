@@ -53,6 +53,10 @@ class MaterialServiceStub:
     """Records the applicant's consent and begins a collection: the applicant, or a counter that
     identified them. Nothing is fetched or copied before.
     """
+    PutEntries: _grpc.UnaryUnaryMultiCallable[_materials_pb2.PutEntriesRequest, _materials_pb2.PutEntriesResponse]
+    """Keeps what the applicant enters for the form themself, once for all that need it, until it is
+    collected: the applicant, or a counter that identified them. What was put last holds.
+    """
     CollectMaterials: _grpc.UnaryUnaryMultiCallable[_materials_pb2.CollectMaterialsRequest, _materials_pb2.CollectMaterialsResponse]
     """Takes the answers that the accepting department's own system got, fills the form, makes copies of
     licenses, and decides where a rule may. Where the department asks nothing under its grants, the
@@ -91,6 +95,10 @@ class MaterialServiceAsyncStub(MaterialServiceStub):
     BeginCollection: _aio.UnaryUnaryMultiCallable[_materials_pb2.BeginCollectionRequest, _materials_pb2.BeginCollectionResponse]  # type: ignore[assignment]
     """Records the applicant's consent and begins a collection: the applicant, or a counter that
     identified them. Nothing is fetched or copied before.
+    """
+    PutEntries: _aio.UnaryUnaryMultiCallable[_materials_pb2.PutEntriesRequest, _materials_pb2.PutEntriesResponse]  # type: ignore[assignment]
+    """Keeps what the applicant enters for the form themself, once for all that need it, until it is
+    collected: the applicant, or a counter that identified them. What was put last holds.
     """
     CollectMaterials: _aio.UnaryUnaryMultiCallable[_materials_pb2.CollectMaterialsRequest, _materials_pb2.CollectMaterialsResponse]  # type: ignore[assignment]
     """Takes the answers that the accepting department's own system got, fills the form, makes copies of
@@ -169,6 +177,16 @@ class MaterialServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_materials_pb2.BeginCollectionResponse, _abc.Awaitable[_materials_pb2.BeginCollectionResponse]]:
         """Records the applicant's consent and begins a collection: the applicant, or a counter that
         identified them. Nothing is fetched or copied before.
+        """
+
+    @_abc_1.abstractmethod
+    def PutEntries(
+        self,
+        request: _materials_pb2.PutEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_materials_pb2.PutEntriesResponse, _abc.Awaitable[_materials_pb2.PutEntriesResponse]]:
+        """Keeps what the applicant enters for the form themself, once for all that need it, until it is
+        collected: the applicant, or a counter that identified them. What was put last holds.
         """
 
     @_abc_1.abstractmethod

@@ -131,6 +131,7 @@ GROUPS: Final[Mapping[_Words, Mapping[str, _Words]]] = {
         "handling_put": ("Handling of a service item", "设定事项办理方式"),
         "materials_planned": ("Materials looked up", "查询所需材料"),
         "collection_consented": ("Consent to collect", "同意归集"),
+        "collection_entered": ("Form entered by its applicant", "申请人填写表单"),
         "collection_consent_withdrawn": ("Consent taken back", "撤回同意"),
         "materials_collected": ("Materials collected", "归集材料"),
         "collection_read": ("Case read", "查看办件"),

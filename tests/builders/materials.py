@@ -189,6 +189,17 @@ def registered(scene: Stage, who: Person) -> licenses_pb2.License:
     )
 
 
+def enter(client: Client, name: str, who: Person, /, **entries: str) -> pb.Collection:
+    """Put what an applicant enters, as themself or at a counter."""
+    request = pb.PutEntriesRequest(
+        collection=name,
+        holder_code=who.citizen_number,
+        entries=entries,
+        request_id=new_request_id(),
+    )
+    return client.materials.PutEntries(request, timeout=30).collection
+
+
 def begin(scene: Stage, item: str, who: Person, *agreed: str) -> pb.Collection:
     """A collection, with the consent to some materials; to all without any."""
     terminal = scene["terminal"].materials

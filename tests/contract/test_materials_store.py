@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -93,6 +93,29 @@ def test_what_is_put_is_read_as_it_was(database: Database) -> None:
         assert store.handlings(session, "", after=ITEM, size=9) == [second]
         assert store.handlings(session, "departments/x", after="", size=9) == []
         assert store.handlings_of(session, [ITEM, "none"]) == {ITEM: later}
+
+
+def test_what_was_entered_is_kept_as_long_as_the_consent(database: Database) -> None:
+    def entered(*, now: datetime) -> Mapping[str, str]:
+        with database.unit_of_work() as work:
+            store.drop_answers(work.session, now)
+        with database.reading() as session:
+            found = store.collection(session, COLLECTION.id)
+            assert found is not None
+            return found.entered
+
+    with database.unit_of_work() as work:
+        store.add_collection(work.session, COLLECTION)
+        for phone in ("10012345670", "10012345678"):
+            store.keep_entered(work.session, COLLECTION.id, {"phone": phone})
+    assert entered(now=NOW) == {"phone": "10012345678"}
+    assert "10012345678" not in repr(replace(COLLECTION, entered={"phone": "10012345678"}))
+    assert entered(now=COLLECTION.expire_time) == {}
+    with database.unit_of_work() as work:
+        store.keep_entered(work.session, COLLECTION.id, {"phone": "10012345678"})
+        assert store.move(work.session, COLLECTION.id, CollectionState.ENDED)
+        store.keep_entered(work.session, COLLECTION.id, {"phone": "10012345678"})
+    assert entered(now=NOW) == {}
 
 
 def test_a_collection_is_collected_once(database: Database) -> None:

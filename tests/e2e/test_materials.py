@@ -299,7 +299,8 @@ def test_what_may_only_be_verified_is_said_and_verified(scene: Stage) -> None:
     begun = materials.begin(scene, item, ADULT)
     assert begun.materials[0].source == pb.MATERIAL_SOURCE_VERIFIABLE
     number = ADULT.citizen_number
-    said = collecting.collect(scene["market"], begun.name, number, {"name": ADULT.name})
+    materials.enter(scene["terminal"], begun.name, ADULT, name=ADULT.name)
+    said = collecting.collect(scene["market"], begun.name, number, {})
     assert [(one.value, one.source) for one in said.form] == [(ADULT.name, "verified")]
     assert (list(said.asked), said.decision) == ([], pb.COLLECTION_DECISION_APPROVED)
     begun = materials.begin(scene, item, ADULT)

@@ -14,6 +14,7 @@ from runtime.identity import Role
 from runtime.status import from_rpc_error
 from tests.builders import materials
 from tests.builders.materials import BENEFIT, ITEM
+from tongban import collecting
 from tongban.client import Client, new_request_id
 from tongban.demonstration.stage import Stage
 
@@ -81,16 +82,13 @@ def test_what_needs_no_question_the_applicant_collects_themselves(
     def collect(client: Client, name: str, code: str = MINE.citizen_number) -> pb.Collection:
         request = pb.CollectMaterialsRequest(
             collection=name, holder_code=code, request_id=new_request_id(),
-            entries=dict.fromkeys(entries, "示例"),
+            entries={"name": "示例", "phone": "10012345678"},
         )  # fmt: skip
         return client.materials.CollectMaterials(request).collection
 
     planned = applicant.materials.PlanMaterials(plan_of(BENEFIT, MINE.citizen_number))
     asks = [one.display_name for one in planned.materials if one.reason == "GRANT_IN_FORCE"]
     held = [one.display_name for one in planned.materials if one.license]
-    entries = {one.code for one in applicant.materials.GetHandling(
-        pb.GetHandlingRequest(service_item=BENEFIT)
-    ).handling.fields}  # fmt: skip
     # What the department reads under its grants, it collects by itself.
     with_questions = begun(*asks)
     assert refused(lambda: collect(applicant, with_questions)).reason == "DEPARTMENT_COLLECTS"
@@ -106,6 +104,70 @@ def test_what_needs_no_question_the_applicant_collects_themselves(
     assert [one.material for one in done.copies] == held
     got = scene["employment"].materials.GetCollection(pb.GetCollectionRequest(name=name))
     assert got.collection.state == pb.COLLECTION_STATE_COLLECTED
+
+
+def test_what_the_applicant_entered_once_fills_the_departments_form(
+    scene: Stage, applicant: Client
+) -> None:
+    begun = materials.begin(scene, ITEM, MINE)
+    ask = pb.GetCollectionRequest(name=begun.name, holder_code=MINE.citizen_number)
+    asked = applicant.materials.GetCollection(ask).collection
+    assert list(asked.entries) == ["phone"] == [one.code for one in asked.entry_fields]
+    with materials.applicant(scene, OTHER) as other:
+        error = refused(lambda: materials.enter(other, begun.name, MINE, phone="10012345678"))
+        assert error.reason == "COLLECTION_NOT_FOUND"
+        error = refused(lambda: materials.enter(other, begun.name, OTHER, phone="10012345678"))
+        assert error.reason == "COLLECTION_NOT_FOUND"
+    error = refused(lambda: materials.enter(applicant, begun.name, MINE))
+    assert error.reason == "ENTRIES_MISSING"
+    assert [one.field for one in error.violations] == ["entries[phone]"]
+    materials.enter(applicant, begun.name, MINE, phone="10012345670")
+    kept = materials.enter(applicant, begun.name, MINE, phone="10012345678")
+    assert (list(kept.entries), dict(kept.entered)) == ([], {"phone": "10012345678"})
+    bureau = scene["employment"]
+    whole = pb.GetCollectionRequest(name=begun.name)
+    seen = bureau.materials.GetCollection(whole).collection
+    assert (list(seen.entries), dict(seen.entered)) == ([], {"phone": "10012345678"})
+    # Their own word stands, whatever the department's system was told.
+    done = collecting.collect(bureau, begun.name, MINE.citizen_number, {"phone": "10000000000"})
+    (phone,) = (one for one in done.form if one.code == "phone")
+    assert (phone.value, phone.source, phone.origin) == ("10012345678", "entry", "applicant")
+    assert not applicant.materials.GetCollection(ask).collection.entered
+    error = refused(lambda: materials.enter(applicant, begun.name, MINE, phone="1"))
+    assert error.reason == "ALREADY_COLLECTED"
+
+
+def test_an_entry_is_of_the_type_and_the_list_that_its_field_has(scene: Stage) -> None:
+    request = pb.BeginCollectionRequest(
+        service_item=BENEFIT, holder_code=OTHER.citizen_number, consent="不同意代为获取",
+        request_id=new_request_id(),
+    )  # fmt: skip
+    with materials.applicant(scene, OTHER) as other:
+        begun = other.materials.BeginCollection(request).collection
+        ask = pb.GetCollectionRequest(name=begun.name, holder_code=OTHER.citizen_number)
+        fields = {
+            one.code: one for one in other.materials.GetCollection(ask).collection.entry_fields
+        }
+        assert fields["birth_date"].kind == pb.ENTRY_KIND_DATE
+        assert fields["phone"].kind == pb.ENTRY_KIND_TEXT
+        of_list = fields["registration_type"]
+        assert of_list.kind == pb.ENTRY_KIND_CODE
+        good = {
+            "name": OTHER.name, "phone": "10012345678", "birth_date": OTHER.birth_date,
+            "registration_type": of_list.values[0].code,
+        }  # fmt: skip
+        for code, wrong in (
+            ("birth_date", "1990-02-30"),
+            ("registration_type", "某种登记"),
+            ("phone", "1" * 201),
+            ("name", "某\u202e某"),
+        ):
+            bad = {**good, code: wrong}
+            error = refused(lambda bad=bad: materials.enter(other, begun.name, OTHER, **bad))
+            told = [one.field for one in error.violations]
+            assert (error.reason, told) == ("BAD_ENTRY", [f"entries[{code}]"])
+            assert wrong not in f"{error} {error.message_zh} {error.violations}"
+        assert dict(materials.enter(other, begun.name, OTHER, **good).entered) == good
 
 
 def test_an_applicant_sees_their_own_collections_and_nobody_elses(

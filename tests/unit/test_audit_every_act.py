@@ -281,6 +281,7 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "PutHandling": ("handling_put",),
         "PlanMaterials": ("materials_planned",),
         "BeginCollection": ("collection_consented",),
+        "PutEntries": ("collection_entered",),
         "CollectMaterials": ("materials_collected",),
         "EndCollection": ("collection_consent_withdrawn",),
         "GetCollectedDocument": ("collected_document_read",),
