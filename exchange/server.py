@@ -205,8 +205,72 @@ class ExchangeService:
         self.monitoring.start()
         server.observe(self.monitoring)
         self._upkeep.register(server)
-        rates, refusals = Rates(self._clock), Refusals(self.audit)
+        self._register_catalog(server)
         sources = self._sources()
+        self._register_records(server, sources)
+        self._register_law(server, sources)
+        systems_rpc.register(server, self._settings.authority_folder, self._clock)
+        server.add(
+            monitoring_pb2_grpc.add_MonitoringServiceServicer_to_server,
+            MonitoringServicer(self.monitoring.store),
+            monitoring_rpc.POLICY,
+        )
+        server.add(
+            audit_pb2_grpc.add_AuditServiceServicer_to_server,
+            AuditServicer(self.audit, clock=self._clock),
+            audit_rpc.POLICY,
+        )
+
+    def _register_catalog(self, server: Server) -> None:
+        """What there is, and who may use it."""
+        server.add(
+            catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
+            CatalogServicer(self.database, self.schemas, self._clock, office=self._office),
+            catalog_rpc.POLICY,
+        )
+        server.add(
+            discovery_pb2_grpc.add_DiscoveryServiceServicer_to_server,
+            DiscoveryServicer(self.database, self._clock, office=self._office),
+            discovery_rpc.POLICY,
+        )
+        server.add(
+            sources_pb2_grpc.add_SourceServiceServicer_to_server,
+            SourceServicer(self.database, self._clock, office=self._office),
+            sources_rpc.POLICY,
+        )
+        server.add(
+            lists_pb2_grpc.add_ListServiceServicer_to_server,
+            ListServicer(self.database, self.schemas, self._clock, office=self._office),
+            lists_rpc.POLICY,
+        )
+        server.add(
+            grants_pb2_grpc.add_GrantServiceServicer_to_server,
+            GrantServicer(
+                self.database, self.grants, self._clock, self.audit.key, office=self._office
+            ),
+            grants_rpc.POLICY,
+        )
+        overseeing = Overseeing(
+            database=self.database,
+            log=self.audit.store,
+            tags=self.audit.tags,
+            schemas=self.schemas,
+            clock=self._clock,
+        )
+        self._counting = Counting(overseeing)
+        self._counting.start()
+        server.add(
+            oversight_pb2_grpc.add_OversightServiceServicer_to_server,
+            OversightServicer(
+                overseeing,
+                Previewing(database=self.database, schemas=self.schemas, clock=self._clock),
+            ),
+            oversight_rpc.POLICY,
+        )
+
+    def _register_records(self, server: Server, sources: Sources) -> None:
+        """Records on their way: asked for, delivered, in files, from departments' own systems."""
+        rates, refusals = Rates(self._clock), Refusals(self.audit)
         self._delivery, self._tail = assemble(
             self.database,
             grants=self.grants,
@@ -237,40 +301,6 @@ class ExchangeService:
             refusals=refusals,
         )
         server.add(
-            catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
-            CatalogServicer(self.database, self.schemas, self._clock, office=self._office),
-            catalog_rpc.POLICY,
-        )
-        server.add(
-            discovery_pb2_grpc.add_DiscoveryServiceServicer_to_server,
-            DiscoveryServicer(self.database, self._clock, office=self._office),
-            discovery_rpc.POLICY,
-        )
-        server.add(
-            grants_pb2_grpc.add_GrantServiceServicer_to_server,
-            GrantServicer(
-                self.database, self.grants, self._clock, self.audit.key, office=self._office
-            ),
-            grants_rpc.POLICY,
-        )
-        overseeing = Overseeing(
-            database=self.database,
-            log=self.audit.store,
-            tags=self.audit.tags,
-            schemas=self.schemas,
-            clock=self._clock,
-        )
-        self._counting = Counting(overseeing)
-        self._counting.start()
-        server.add(
-            oversight_pb2_grpc.add_OversightServiceServicer_to_server,
-            OversightServicer(
-                overseeing,
-                Previewing(database=self.database, schemas=self.schemas, clock=self._clock),
-            ),
-            oversight_rpc.POLICY,
-        )
-        server.add(
             query_pb2_grpc.add_QueryServiceServicer_to_server,
             questions,
             query_rpc.POLICY,
@@ -294,11 +324,6 @@ class ExchangeService:
             spatial_rpc.POLICY,
         )
         server.add(
-            sources_pb2_grpc.add_SourceServiceServicer_to_server,
-            SourceServicer(self.database, self._clock, office=self._office),
-            sources_rpc.POLICY,
-        )
-        server.add(
             delivery_pb2_grpc.add_DeliveryServiceServicer_to_server,
             self._delivery,
             delivery_rpc.POLICY,
@@ -314,6 +339,9 @@ class ExchangeService:
             monitoring=self.monitoring,
         )
         self._files.begin(server, rates, refusals)
+
+    def _register_law(self, server: Server, sources: Sources) -> None:
+        """What is owed, doubted and asked in writing."""
         server.add(
             deadlines_pb2_grpc.add_DeadlineServiceServicer_to_server,
             DeadlineServicer(self.database, self._clock, office=self._office),
@@ -340,22 +368,6 @@ class ExchangeService:
             inquiries_rpc.POLICY,
         )
         self._cleaner.start()
-        server.add(
-            lists_pb2_grpc.add_ListServiceServicer_to_server,
-            ListServicer(self.database, self.schemas, self._clock, office=self._office),
-            lists_rpc.POLICY,
-        )
-        systems_rpc.register(server, self._settings.authority_folder, self._clock)
-        server.add(
-            monitoring_pb2_grpc.add_MonitoringServiceServicer_to_server,
-            MonitoringServicer(self.monitoring.store),
-            monitoring_rpc.POLICY,
-        )
-        server.add(
-            audit_pb2_grpc.add_AuditServiceServicer_to_server,
-            AuditServicer(self.audit, clock=self._clock),
-            audit_rpc.POLICY,
-        )
 
     def _sources(self) -> Sources:
         return Sources(self.forwarding, self.schemas, RecordReader(self.database))

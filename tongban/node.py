@@ -114,28 +114,8 @@ class Node:
         await server.start()
         await licenses.start()
         if settings.metrics:
-            metrics_host, _, metrics_port = settings.metrics.rpartition(":")
-            try:
-                serve_metrics(metrics_host or "127.0.0.1", int(metrics_port))
-            except OSError as error:
-                raise Unavailable(
-                    f"cannot serve metrics at {settings.metrics}: it is in use by another program, "
-                    "or not an address of this machine; choose another with --metrics",
-                    reason="PORT_IN_USE",
-                    message_zh=f"无法在 {settings.metrics} 提供指标：端口已被占用或不是本机地址；"
-                    "请用 --metrics 另选",
-                ) from error
-        portal = None
-        if settings.portal.listen:
-            portal = PortalProcess(
-                settings.portal,
-                self.own.portal(),
-                f"{self._own_host()}:{self.port}",
-                log_level=settings.log_level,
-                log_json=settings.log_json,
-            )
-            self._stack.push_async_callback(portal.stop)
-            await portal.start()
+            _serve_metrics(settings.metrics)
+        portal = await self._start_portal() if settings.portal.listen else None
         self.own.start(
             (server.renew, to_itself.renew, lambda _: exchange.forwarding.renew()),
             portal.renew if portal else None,
@@ -143,6 +123,18 @@ class Node:
         self._stack.push_async_callback(self.own.stop)
         _log.info("node_started", port=self.port, data=str(settings.data))
         return self.port
+
+    async def _start_portal(self) -> PortalProcess:
+        portal = PortalProcess(
+            self.settings.portal,
+            self.own.portal(),
+            f"{self._own_host()}:{self.port}",
+            log_level=self.settings.log_level,
+            log_json=self.settings.log_json,
+        )
+        self._stack.push_async_callback(portal.stop)
+        await portal.start()
+        return portal
 
     def _own_host(self) -> str:
         host = self.settings.listen.rpartition(":")[0]
@@ -152,6 +144,20 @@ class Node:
         """End calls under way, then the services in the order that they need each other."""
         await self._stack.aclose()
         await asyncio.to_thread(WORKERS.stop)
+
+
+def _serve_metrics(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        serve_metrics(host or "127.0.0.1", int(port))
+    except OSError as error:
+        raise Unavailable(
+            f"cannot serve metrics at {address}: it is in use by another program, or not an "
+            "address of this machine; choose another with --metrics",
+            reason="PORT_IN_USE",
+            message_zh=f"无法在 {address} 提供指标：端口已被占用或不是本机地址；"
+            "请用 --metrics 另选",
+        ) from error
 
 
 async def serve(settings: config.Settings, ready: Callable[[int], None]) -> None:
