@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from runtime import names
 from runtime.departments import Parents, above
-from runtime.errors import PermissionDenied
+from runtime.errors import DomainError, PermissionDenied
 from runtime.identity import Principal, Role
 
 
@@ -26,19 +26,30 @@ class Acting:
         found = names.parse(names.SEAL, seal)
         self.check(caller, f"departments/{found['department']}")
 
+    def shown(self, caller: Principal, seal: str) -> bool:
+        """Whether to offer the caller what may be done with a seal: `check_seal` as an answer."""
+        try:
+            self.check_seal(caller, seal)
+        except DomainError:
+            return False
+        return True
+
     def check(self, caller: Principal, department: str) -> None:
         """Refuse who does not act for a department.
 
         Raises PermissionDenied (NOT_OWN_DEPARTMENT), and what asking the catalog does.
         """
-        own = caller.department
-        if caller.has(Role.ADMINISTRATOR) and (
-            own in (department, self._office) or own in above(self._parents(), department)
-        ):
+        if self._acts(caller, department):
             return
         raise PermissionDenied(
             "on a department's seals act its own administrators, those of a department above it, "
             "and those of the department that runs the node: ask one of them",
             reason="NOT_OWN_DEPARTMENT",
             message_zh="部门的印章由本部门、其上级部门或节点管理部门的管理员管理：请联系其中一方",
+        )
+
+    def _acts(self, caller: Principal, department: str) -> bool:
+        own = caller.department
+        return caller.has(Role.ADMINISTRATOR) and (
+            own in (department, self._office) or own in above(self._parents(), department)
         )

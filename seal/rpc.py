@@ -38,7 +38,10 @@ class SealRpc(EvidenceRpc):
     def GetSeal(self, request: pb.GetSealRequest, call: Call) -> pb.GetSealResponse:  # noqa: N802
         """See the proto."""
         held = self._keeping.get(request.name, call.principal)
-        return pb.GetSealResponse(seal=to_seal(held, call.principal))
+        return pb.GetSealResponse(
+            seal=to_seal(held, call.principal),
+            acts=self._acting.shown(call.principal, request.name),
+        )
 
     def ListSeals(self, request: pb.ListSealsRequest, call: Call) -> pb.ListSealsResponse:  # noqa: N802
         """See the proto."""

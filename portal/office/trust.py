@@ -126,6 +126,7 @@ async def _seal(
         "seal",
         systems=[one.actor for one in (*life.events, *uses.sealings)],
         held=held,
+        may=found.acts,
         state=endings.state_of(held, now),
         ended=ended,
         ends_soon=left is not None and left <= endings.SOON,

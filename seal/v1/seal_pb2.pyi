@@ -1101,6 +1101,11 @@ class GetSealResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SEAL_FIELD_NUMBER: _builtins.int
+    ACTS_FIELD_NUMBER: _builtins.int
+    acts: _builtins.bool
+    """Whether the caller acts on it: an administrator of its department, of one above it, or of the
+    node's office. False, too, while the catalog does not tell who is above.
+    """
     @_builtins.property
     def seal(self) -> Global___Seal:
         """As held."""
@@ -1109,10 +1114,11 @@ class GetSealResponse(_message.Message):
         self,
         *,
         seal: Global___Seal | None = ...,
+        acts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acts", b"acts", "seal", b"seal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -73,6 +73,8 @@ def test_another_department_is_refused_and_learns_nothing(node: SealNode, method
         for name in (SEAL, f"{OFFICE}/seals/none")
     ]
     below = _refused(node, method, _acts(f"{BUREAU}/seals/main")[method], FOREIGN)
+    asked = pb.GetSealRequest(name=SEAL)
+    assert not node.call("GetSeal", asked, FOREIGN).acts
     assert [reason for reason, _ in told] == ["NOT_OWN_DEPARTMENT"] * 2
     assert told[0] == told[1] == below
     assert shown(node).state == pb.SEAL_STATE_ACTIVE
@@ -87,6 +89,7 @@ def test_who_is_below_does_not_act_for_who_is_above(node: SealNode) -> None:
 
 @pytest.mark.parametrize("caller", ALLOWED, ids=["own", "above", "far above", "office"])
 def test_own_above_and_office_act(node: SealNode, caller: Principal) -> None:
+    assert node.call("GetSeal", pb.GetSealRequest(name=SEAL), caller).acts
     asked = node.call("CreateSeal", create_request(seal_id="next"), caller).seal
     assert (asked.state, asked.creator) == (pb.SEAL_STATE_REQUESTED, caller.system)
     node.act("Reject", NEXT, caller)

@@ -394,6 +394,11 @@ def press(page: Page, act: str, reason: str = "") -> None:
 def test_a_seal_is_approved_frozen_and_thawed(office: Office, browser: Browser) -> None:
     with window(browser, "desktop", state=office.sessions["owner"]) as context:
         _live(office, context.new_page())
+    # Another department's administrator is told who acts, and offered nothing.
+    with client(office, "market") as asked:
+        told = asked.get(SEAL_PAGE).text
+    assert "此印章由示范县人力资源和社会保障局、其上级部门" in told
+    assert 'name="act"' not in told
 
 
 def _live(office: Office, page: Page) -> None:
