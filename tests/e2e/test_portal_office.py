@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -408,13 +408,15 @@ def _live(office: Office, page: Page) -> None:
         parent="departments/human-resources", seal_id="second", request_id="one",
         display_name="示范县人力资源和社会保障局", credit_code="11990101000000035K",
     )  # fmt: skip
+    wish.end_time.FromDatetime(datetime.now(UTC) + timedelta(days=30))
     seals.CreateSeal(wish, timeout=60)
     fits(office, page, SEAL_PAGE, "seal-asked")
     press(page, "approve")
-    expect(page.locator("h1 .badge")).to_have_text("使用中")
+    expect(page.locator("h1 .badge")).to_have_text("使用中，29 天后到期")
+    expect(page.locator(".notice", has_text="印章即将到期")).to_be_visible()
     assert seals.GetSeal(held, timeout=30).seal.state == seal_pb2.SEAL_STATE_ACTIVE
     press(page, "freeze", "年度核查")
-    expect(page.locator("h1 .badge")).to_have_text("已冻结")
+    expect(page.locator("h1 .badge")).to_have_text("已冻结，29 天后到期")
     assert seals.GetSeal(held, timeout=30).seal.state == seal_pb2.SEAL_STATE_FROZEN
     # Who froze it does not thaw it: the centre does, freezes it itself, and its owner thaws.
     expect(page.locator("button[value=unfreeze]")).to_have_count(0)
@@ -424,8 +426,15 @@ def _live(office: Office, page: Page) -> None:
     seals.FreezeSeal(seal_pb2.FreezeSealRequest(request_id="freeze", **about), timeout=30)
     page.reload()
     press(page, "unfreeze", "核查完毕")
-    expect(page.locator("h1 .badge")).to_have_text("使用中")
+    expect(page.locator("h1 .badge")).to_have_text("使用中，29 天后到期")
     expect(page.locator("ol.log").first).to_contain_text("核查完毕")
+    # That it ends soon is told where an administrator comes in, and among all seals.
+    page.set_viewport_size({"width": 360, "height": 740})
+    for path in ("/office", "/office/seals?ending=1"):
+        page.goto(office.site.url + path)
+        expect(page.locator(".badge", has_text="使用中，29 天后到期")).to_have_count(1)
+        assert not misfit(page), path
+        keep_picture(page, f"office-ending-{len(path)}")
 
 
 def test_an_authority_is_recognised_its_change_compared_and_its_recognition_ended(
