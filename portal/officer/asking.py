@@ -245,6 +245,14 @@ class Asking:
         titles = await self.titles([str(one.resource) for one in held.values()])
         return {name: (titles.get(one.resource) or one.resource, one) for name, one in held.items()}
 
+    async def labels(self, subscription: str) -> dict[str, str]:
+        """What the items are called that a subscription brings, by code."""
+        held = await self.subscription(subscription)
+        asked = grants_pb2.GetGrantRequest(name=held.grant)
+        grant = (await told(self._grants.GetGrant(asked, timeout=SECONDS))).grant
+        resource = await self.resource(grant.resource)
+        return {item.code: item.display_name for item in resource.items}
+
     async def departments(self) -> dict[str, str]:
         """What departments are called."""
         return await catalog.display_names(self.catalog)

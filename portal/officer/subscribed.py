@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from exchange.v1 import grants_pb2
 from portal.officer.asking import OFFICER, asking
-from portal.officer.words import LETTERS
+from portal.officer.words import LETTERS, REASONS
 from portal.pages import after, page
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
@@ -110,7 +110,12 @@ async def _subscription(
         lag=_lag(held, grant),
         age=_age(held),
         letters=[
-            (each, LETTERS.get(each.state, _UNKNOWN), each.create_time.ToDatetime(UTC))
+            (
+                each,
+                LETTERS.get(each.state, _UNKNOWN),
+                REASONS.get(each.reason),
+                each.create_time.ToDatetime(UTC),
+            )
             for each in letters.dead_letters
         ],
         request_id=str(uuid.uuid4()),
@@ -145,16 +150,18 @@ async def letter(request: Request, person: Person) -> Response:
     ids: Any = request.path_params
     if not _is_number(ids["offset"]):
         raise HTTPException(404)
-    shown = await asking(request, person).dead_letter(
-        f"{_name(request)}/deadLetters/{ids['offset']}"
-    )
-    held = shown.dead_letter
+    ask = asking(request, person)
+    shown = await ask.dead_letter(f"{_name(request)}/deadLetters/{ids['offset']}")
+    held, has_record = shown.dead_letter, shown.HasField("change")
+    labels = await ask.labels(_name(request)) if has_record else {}
     return page(
         request,
         "officer/letter.html",
         held=held,
         state=LETTERS.get(held.state, _UNKNOWN),
-        change=shown.change if shown.HasField("change") else None,
+        why=REASONS.get(held.reason),
+        labels=labels,
+        change=shown.change if has_record else None,
         withdrawn=shown.change.type == 2,
         at=held.create_time.ToDatetime(UTC),
         back=request.url.path.partition("/letters/")[0],

@@ -36,6 +36,10 @@ LETTERS: Final = {
     delivery_pb2.DEAD_LETTER_STATE_OPEN: ("red", "Waits", "待处理"),
     delivery_pb2.DEAD_LETTER_STATE_REPLAYING: ("amber", "Being delivered again", "重新投递中"),
 }
+#: Why a change became a dead letter where no receiver said it; their own codes stand as they are.
+REASONS: Final = {
+    "LEASE_ENDED": ("the receiving system did not confirm it in time", "接收系统未按时确认"),
+}
 OPEN_DOUBTS: Final = frozenset(
     {
         corrections_pb2.CORRECTION_STATE_SUBMITTED,

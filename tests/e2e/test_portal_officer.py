@@ -236,6 +236,7 @@ def test_what_could_not_be_delivered_is_delivered_again(town, browser, states):
         expect(page.locator("main")).to_contain_text("SCHEMA_UNKNOWN")
         page.get_by_role("button", name="查看其数据").click()
         expect(page.locator("main")).to_contain_text("授权当前可见的数据")
+        expect(page.locator("dt", has_text="姓名").locator("code")).to_have_text("name")
         keep_picture(page, "officer-letter")
         assert faults(page) == []
         page.go_back()
