@@ -43,6 +43,7 @@ from exchange.audit.note import (
     Checkpoint,
     NoteError,
     Verifier,
+    as_written,
     decode,
     decode_all,
     encode,
@@ -136,7 +137,7 @@ def evidence_from_json(text: str) -> Evidence:
             leaf=decode(body.get("leaf", "")),
             receipt=receipt_from_json(json.dumps(receipt)) if receipt else None,
         )
-        same = evidence_to_json(found) == text
+        same = as_written(text, evidence_to_json(found))
     except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
         if isinstance(error, NoteError):
             raise

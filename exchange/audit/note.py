@@ -245,6 +245,14 @@ def read_proof(text: str) -> Proof:
     return Proof(index=index, path=tuple(map(_hash, lines)), checkpoint=checkpoint)
 
 
+def as_written(text: str, written: str) -> bool:
+    """Whether a text is the file that was written; its last newline may have got lost on its way.
+
+    Editors and mail drop it, and a reader of JSON never sees it.
+    """
+    return text.removesuffix("\n") == written.removesuffix("\n")
+
+
 def encode(data: bytes) -> str:
     """Base64 (RFC 4648 section 4)."""
     return base64.b64encode(data).decode()

@@ -3,7 +3,8 @@
 Standard library only, like all that the offline verifier stands on. Reading proves nothing:
 `verify.verify_leaves` does.
 
-1. There is one form of a file: what is read and written again has the same bytes.
+1. There is one form of a file: what is read and written again has the same bytes,
+   but for a last newline that got lost.
 2. Leaves are in the order of the log, each once.
 3. A record names a document by the SHA-256 of what its act gave out: the sealed file, the license.
    What went into an act, or was only read, is not named by it.
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from exchange.audit.note import NoteError, decode, encode
+from exchange.audit.note import NoteError, as_written, decode, encode
 
 FORMAT: Final = "tongban-log-proof/v1"
 GREATEST_LEAVES: Final = 256
@@ -95,7 +96,7 @@ def proof_from_json(text: str) -> LogProof:
                 for one in body["leaves"]
             ),
         )
-        same = proof_to_json(saved) == text
+        same = as_written(text, proof_to_json(saved))
     except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
         if isinstance(error, NoteError):
             raise

@@ -3,7 +3,8 @@
 Standard library only, like all that the offline verifier stands on. Reading proves nothing:
 `verify_told.verify_accesses` does.
 
-1. There is one form of a file: what is read and written again has the same bytes.
+1. There is one form of a file: what is read and written again has the same bytes,
+   but for a last newline that got lost.
 2. Records are those that `QueryService.MyAccess` told: the newest first, each once.
 3. A record about one person comes with its salt, by which anybody who knows the number sees that it
    is about them. One about many comes with this person's entry of it (`exchange.audit.entries`).
@@ -19,7 +20,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from exchange.audit.entries import Entry
-from exchange.audit.note import NoteError, decode, decode_all, encode
+from exchange.audit.note import NoteError, as_written, decode, decode_all, encode
 from exchange.audit.proved import ProvenLeaf
 
 FORMAT: Final = "tongban-accesses/v1"
@@ -91,7 +92,7 @@ def accesses_from_json(text: str) -> ToldAccesses:
                 for one in body["accesses"]
             ),
         )
-        same = accesses_to_json(saved) == text
+        same = as_written(text, accesses_to_json(saved))
     except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
         if isinstance(error, NoteError):
             raise

@@ -137,7 +137,9 @@ def test_a_file_has_one_form_and_a_bound() -> None:
     twice = text.replace('"document"', f'"document": "{OTHER}",\n  "document"')
     escaped = text.replace(PROOFS[302][-9:-2], "\\ud800")
     assert escaped != text
-    for other in (escaped, text.strip(), text.replace("  ", " "), twice, "[" * 100_000, "{}", ""):
+    assert proof_from_json(text.removesuffix("\n")) == SAVED  # as an editor leaves it
+    spaced = text.replace("  ", " ")
+    for other in (escaped, f" {text}", f"{text}\n", spaced, twice, "[" * 100_000, "{}", ""):
         with pytest.raises(NoteError):
             proof_from_json(other)
     many = tuple(ProvenLeaf(index=n, leaf=b"{}", proof="") for n in range(GREATEST_LEAVES + 1))

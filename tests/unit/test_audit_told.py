@@ -36,6 +36,7 @@ def test_what_is_written_is_read_again():
     assert is_accesses(text)
     assert accesses_from_json(text) == TOLD
     assert not is_accesses("{")
+    assert accesses_from_json(accesses_to_json(TOLD).removesuffix("\n")) == TOLD
 
 
 @pytest.mark.parametrize(
