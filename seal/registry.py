@@ -345,10 +345,11 @@ def term(wanted: datetime | None, *, now: datetime, latest: datetime) -> tuple[d
     end = end.replace(microsecond=0)
     if not start < end <= latest:
         raise InvalidArgument(
-            f"end_time must be after now and not after {china_day(latest)}, when the seal maker's "
-            "certificate ends",
+            f"a new seal must end after now and not after {china_day(latest)}, when the seal "
+            "maker's certificate or a root ends: give an earlier end, or appoint the next maker",
             reason="BAD_END_TIME",
-            message_zh=f"end_time 应晚于当前时间且不晚于制章者证书的截止日 {china_day(latest)}",
+            message_zh=f"新印章的截止时间应晚于当前时间且不晚于制章者或根证书的截止日 "
+            f"{china_day(latest)}：请缩短有效期，或任命新的制章者",
             violations=[FieldViolation("end_time", "not in the future, or too far in it")],
         )
     return start, end
