@@ -2,7 +2,8 @@
 
 1. The plan is the service's, about the person who signed in; its reasons are said for them.
 2. Nothing is fetched before they agreed, material by material; what they agreed to they see, follow
-   and take back. What the department reads under its own grants, its own system collects.
+   and take back. What the department reads under its own grants, its own system collects; what
+   nothing tells they enter here once, for whoever collects.
 3. Words that are looked for stand in the address, so a number of somebody is refused among them.
 """
 
@@ -21,6 +22,7 @@ from starlette.routing import Route
 from exchange.v1 import catalog_pb2
 from licenses.v1 import materials_pb2 as pb
 from portal.applicant.asking import NUMBER, PAGE, SECONDS, Asking, asking
+from portal.applicant.entries import entries_of, given_by
 from portal.applicant.forms import REFUSALS, Form
 from portal.applicant.holding import APPLICANT, address_of
 from portal.applicant.words import (
@@ -43,7 +45,8 @@ from runtime.errors import InvalidArgument, NotFound
 
 #: How the consent was given, as the log commits to it.
 CONSENT: Final = "申请人本人登录门户后逐项勾选同意"
-_ENTRY: Final = "entry-"
+#: A form's fields, and what else is sent with them.
+_FIELDS: Final = 110
 _CHOICE: Final = "choice-"
 
 
@@ -200,9 +203,8 @@ async def _large(request: Request, person: Person, form: Form) -> Response:
     ask = asking(request, person)
     asked = pb.GetCollectionRequest(name=_name(request), holder_code=person.holder_code)
     found = (await told(ask.materials.GetCollection(asked, timeout=SECONDS))).collection
-    item, departments, fields = await asyncio.gather(
-        _item(ask, found.service_item), ask.departments(), _fields(ask, found.service_item)
-    )
+    item, departments = await asyncio.gather(_item(ask, found.service_item), ask.departments())
+    entries = entries_of(found, form)
     open_ = found.state == pb.COLLECTION_STATE_CONSENTED and not _is_over(found)
     asks = any(
         one.source
@@ -216,6 +218,7 @@ async def _large(request: Request, person: Person, form: Form) -> Response:
         request,
         "applicant/collection.html",
         collection=found,
+        address=f"/my/{found.name}",
         item=item,
         department=departments.get(_department(found.service_item), ""),
         again=_item_address(found.service_item),
@@ -224,29 +227,41 @@ async def _large(request: Request, person: Person, form: Form) -> Response:
         by_department=asks,
         until=found.expire_time.ToDatetime(UTC),
         materials=[_material(one) for one in found.materials],
-        filled=[(one, _origin(one.source, by_department=asks)) for one in found.form],
+        filled=[(one, _origin(one, by_department=asks)) for one in found.form],
         looks=[_look(one, departments) for one in found.looks],
         copies=[(one, address_of(one.license)) for one in found.copies],
         decision=DECISIONS.get(found.decision),
-        wanted=_wanted(fields, found),
-        entries=[one.display_name for one in fields if one.code in found.entries],
+        entries=entries,
+        kept=bool(found.entered),
         **form.facts(),
     )
 
 
 @APPLICANT
+async def enter(request: Request, person: Person) -> Response:
+    """Keep what was entered, for the department's system to collect with."""
+    given, ask = await form_of(request, person, fields=_FIELDS), asking(request, person)
+    asked = pb.PutEntriesRequest(
+        collection=_name(request),
+        holder_code=person.holder_code,
+        entries=given_by(given),
+        request_id=one(given, "request_id"),
+    )
+    try:
+        await told(ask.materials.PutEntries(asked, timeout=SECONDS))
+    except REFUSALS as error:
+        return await _large(request, person, Form(sent=given, error=error))
+    return RedirectResponse(request.url.path.removesuffix("/enter"), 303)
+
+
+@APPLICANT
 async def collect(request: Request, person: Person) -> Response:
     """Collect what needs no question of the department."""
-    given, ask = await form_of(request, person), asking(request, person)
-    entries = {
-        name.removeprefix(_ENTRY): values[0].strip()
-        for name, values in given.items()
-        if name.startswith(_ENTRY) and values[0].strip()
-    }
+    given, ask = await form_of(request, person, fields=_FIELDS), asking(request, person)
     asked = pb.CollectMaterialsRequest(
         collection=_name(request),
         holder_code=person.holder_code,
-        entries=entries,
+        entries=given_by(given),
         request_id=one(given, "request_id"),
     )
     try:
@@ -287,10 +302,6 @@ async def _handling(ask: Asking, name: str) -> pb.Handling:
     return found
 
 
-async def _fields(ask: Asking, name: str) -> list[Any]:
-    return list((await _handling(ask, name)).fields)
-
-
 async def _report(ask: Asking, name: str) -> pb.MaterialReport:
     """What used to be asked for, and what a rule can do; of the department's items this one's."""
     token = ""
@@ -325,11 +336,11 @@ async def _called(ask: Asking, names: list[str]) -> dict[str, str]:
     }
 
 
-def _origin(source: str, *, by_department: bool) -> tuple[str, str]:
+def _origin(filled: pb.FilledField, *, by_department: bool) -> tuple[str, str]:
     """Where a filled field came from; the department's system enters what it was told."""
-    if source == "entry" and by_department:
+    if filled.source == "entry" and by_department and not filled.origin:
         return TOLD_DEPARTMENT
-    return ORIGINS.get(source, (source, source))
+    return ORIGINS.get(filled.source, (filled.source, filled.source))
 
 
 def _look(one: pb.CollectionLook, departments: Mapping[str, str]) -> dict[str, Any]:
@@ -340,16 +351,6 @@ def _look(one: pb.CollectionLook, departments: Mapping[str, str]) -> dict[str, A
         "did": KINDS.get(one.kind, (one.kind, one.kind)),
         "purpose": one.purpose,
     }
-
-
-def _wanted(fields: list[Any], found: pb.Collection) -> list[Any]:
-    """Fields of the form that the applicant enters: those that no license of the plan fills."""
-    held = {one.license_type for one in found.materials if one.license}
-    return [
-        one
-        for one in fields
-        if not any(source.license_type in held for source in one.sources if source.license_type)
-    ]
 
 
 def _material(one: pb.PlannedMaterial) -> dict[str, Any]:
@@ -410,6 +411,7 @@ ROUTES: Final = (
     Route(_ITEM, consent, methods=["POST"]),
     Route("/my/collections", mine, methods=["GET"]),
     Route(_COLLECTION, large, methods=["GET"]),
+    Route(_COLLECTION + "/enter", enter, methods=["POST"]),
     Route(_COLLECTION + "/collect", collect, methods=["POST"]),
     Route(_COLLECTION + "/end", end, methods=["POST"]),
 )

@@ -278,6 +278,22 @@ FORM_FAULTS: Final = {
         "You hold several licenses that could stand in: choose one for each.",
         "您有多个可用的证照：请为每项材料选择一个。",
     ),
+    "ENTRIES_MISSING": (
+        "The form is not whole: fill in what is marked.",
+        "表单尚未填完整：请补填标出的项目。",
+    ),
+    "BAD_ENTRY": (
+        "Some of it cannot be taken: see what stands beside each field.",
+        "部分内容有误：请按各项提示修改。",
+    ),
+    "ALREADY_COLLECTED": (
+        "It was collected already: see below what came of it.",
+        "材料已收集完毕：结果见下方。",
+    ),
+    "CONSENT_ENDED": (
+        "Your consent is over: begin again, if you still want it done.",
+        "您的同意已撤回或已过期：如仍需办理，请重新开始。",
+    ),
     "LICENSE_NOT_IN_FORCE": (
         "The license is not in force any more.",
         "该证照已不在有效状态。",

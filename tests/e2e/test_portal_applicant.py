@@ -33,6 +33,7 @@ from tests.builders.portal_town import (
     token_of,
     town_in,
 )
+from tongban import collecting
 from tongban.demonstration import sharing
 
 
@@ -400,8 +401,14 @@ def test_what_is_held_is_handed_over_with_consent(town: Town, page: Page) -> Non
         box.set_checked("就业创业登记证" in str(box.get_attribute("value")))
     page.get_by_role("button", name="同意并开始").click()
     page.wait_for_url(re.compile("/my/collections/[a-z0-9]+$"))
-    for field in page.locator("[name^=entry-]").all():
-        field.fill("示例")
+    # What is wrong stands beside its field, and the form is sent once more from there.
+    page.locator("form[action$='/collect']").evaluate("form => { form.noValidate = true; }")
+    page.get_by_role("button", name="提交给受理部门").click()
+    expect(page.get_by_label("联系电话")).to_be_focused()
+    expect(page.get_by_label("联系电话")).to_have_accessible_description("请填写此项。")
+    fit(page, "refused-enter", "zh", few=True)
+    page.get_by_label("出生日期").fill("1990-02-28")
+    page.get_by_label("联系电话").fill("10012345678")
     page.get_by_role("button", name="提交给受理部门").click()
     expect(page.locator("h1")).to_contain_text("已收集")
     expect(page.locator("table")).to_contain_text("来自您的证照")
@@ -426,6 +433,35 @@ def test_what_a_department_fetches_is_followed_and_taken_back(town: Town, page: 
     expect(page.locator("main")).to_contain_text("由受理部门收集")
     page.get_by_role("button", name="撤回同意").click()
     expect(page.locator("h1")).to_contain_text("已撤回同意")
+
+
+def test_what_was_entered_once_is_in_the_form_that_the_department_fills(
+    town: Town, page: Page, others: State
+) -> None:
+    page.goto(f"{town.site.url}{REGISTRATION}")
+    for box in page.locator("[name=materials]").all():
+        box.check()
+    page.get_by_role("button", name="同意并开始").click()
+    page.get_by_label("联系电话").fill("10012345678")
+    fit(page, "enter", "zh")
+    page.get_by_label("联系电话").press("Enter")
+    expect(page.locator("main")).to_contain_text("已保存")
+    expect(page.get_by_label("联系电话")).to_have_value("10012345678")
+    place = page.url.removeprefix(town.site.url)
+    assert re.fullmatch("/my/collections/[a-z0-9]+", place)
+    with client(town, others) as stranger:
+        sent = {**token_of(stranger, "/my/delegations/new"), "entry-phone": "10000000000"}
+        assert stranger.post(f"{place}/enter", data=sent).status_code == 404
+    collecting.collect(
+        town.site.scene["employment"],
+        place.removeprefix("/my/"),
+        town.people["applicant"].login,
+        {},
+    )
+    page.reload()
+    row = page.get_by_role("row").filter(has_text="联系电话")
+    expect(row).to_contain_text("10012345678")
+    expect(row).to_contain_text("由您填写")
 
 
 def test_who_holds_several_licenses_chooses_one(town: Town, others: State) -> None:
