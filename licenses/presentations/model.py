@@ -355,7 +355,16 @@ def describe(
     summary, summary_zh = summary_of(refusal, license_)
     if refusal in THEN_TOLD and then is not None and license_ is not None:
         summary, summary_zh = summary_then(license_, then)
-    checks = _checks(refusal, summary, summary_zh, document, card_seen=card_seen)
+    # Whether a code was delegated is nothing for whom it opens nothing.
+    delegated = presentation is not None and bool(presentation.delegation)
+    checks = _checks(
+        refusal,
+        summary,
+        summary_zh,
+        document,
+        card_seen=card_seen,
+        delegated=delegated and refusal not in OPENS_NOTHING,
+    )
     left = purpose_step(presentation, purpose) if presentation and refusal is None else None
     if left is not None:
         summary, summary_zh = f"{summary}; {left.detail}", f"{summary_zh}；{left.detail_zh}"
@@ -386,10 +395,13 @@ def _checks(
     document: DocumentVerdict | None,
     *,
     card_seen: bool,
+    delegated: bool,
 ) -> tuple[Check, ...]:
     """Every check that was asked: those before the failed one passed, but for whose code it is."""
     found = []
     for name, refusals in _ORDER:
+        if name == "delegation_open" and not delegated and refusal not in refusals:
+            continue
         if name == "holder" and not card_seen and refusal not in refusals:
             found.append(_open(name, CARD_NOT_SEEN))
             continue

@@ -83,7 +83,6 @@ _ASKED: Final[Mapping[str, Told]] = {
     "readable": Told(en="It carries a license's metadata", zh="含有证照元数据"),
     "endorsement": Told(en="Purpose and end of the copy", zh="加注件的用途与期限"),
     "receiver": Told(en="The copy's receiver", zh="加注件的接收单位"),
-    "delegation": Told(en="The delegation is open", zh="委托仍然有效"),
 }
 _CARD: Final = Told(
     en="Compare the person's identity card yourself: a code on a screen may be a copied picture.",

@@ -107,7 +107,6 @@ def test_a_pass_tells_the_chosen_fields_only() -> None:
     assert [c.name for c in told.checks] == [
         "code_known",
         "verifier_named",
-        "delegation_open",
         "presentation_live",
         "uses_left",
         "purpose_fits",
@@ -118,6 +117,17 @@ def test_a_pass_tells_the_chosen_fields_only() -> None:
         "document_seal",
     ]
     assert all(c.passed for c in told.checks)
+
+
+def test_a_delegation_is_checked_where_there_is_one() -> None:
+    def asked(refusal: Refusal | None) -> bool:
+        told = describe(refusal, a_presentation(delegation="d"), a_license(), document=GOOD)
+        return "delegation_open" in [one.name for one in told.checks]
+
+    assert asked(None)
+    assert asked(Refusal.LICENSE_REVOKED)
+    assert asked(Refusal.DELEGATION_ENDED)
+    assert not asked(Refusal.WRONG_PURPOSE)  # the code opens nothing: who gave it is not told
 
 
 def test_the_identifier_is_told_where_it_was_chosen() -> None:
