@@ -294,6 +294,7 @@ COMMITMENTS: Final = {
     "changes": ("the changes", "变更内容"),
     "collection": ("the collection", "办件"),
     "consent": ("the consent", "同意书"),
+    "entered": ("what the applicant entered", "申请人填写的内容"),
     "copy": ("the copy", "加注件"),
     "count": ("how many", "数量"),
     "delegation": ("the delegation", "委托"),
