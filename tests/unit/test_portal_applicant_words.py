@@ -18,7 +18,7 @@ from licenses.v1 import delegations_pb2, licenses_pb2, materials_pb2, presentati
 from licenses.verifying import model as verified
 from licenses.wallets import model as wallets
 from portal import pages
-from portal.applicant import delegating, holding, looks, needing, words
+from portal.applicant import delegating, entries, holding, looks, needing, words
 from portal.applicant.forms import Form
 from portal.applicant.proving import Taken, _readme
 from portal.applicant.results import RESULTS, result_of
@@ -242,3 +242,35 @@ def test_a_delegation_of_what_ended_shows_nothing_and_says_why() -> None:
     assert "现不能出示：证照0（已吊销）" in given
     assert "现不能出示：证照1（已吊销）" in got
     assert "暂无可出示的证照" not in got
+
+
+def test_what_is_wrong_with_an_entry_is_said_beside_its_field() -> None:
+    kinds = [one for one in materials_pb2.EntryKind.values() if one]
+    found = materials_pb2.Collection(
+        entry_fields=[
+            materials_pb2.EntryField(code=f"f{one}", display_name="项目", length=20, kind=one)
+            for one in kinds
+        ]
+        + [materials_pb2.EntryField(code="f100", length=20)],
+        entered={"f1": "kept"},
+    )
+    told = ["required", "longer than 20 characters", *["not as it should be"] * len(kinds)]
+    error = InvalidArgument(
+        "x",
+        reason="BAD_ENTRY",
+        violations=[
+            FieldViolation(f"entries[f{one}]", words)
+            for one, words in zip((2, 1, *kinds[2:]), told, strict=False)
+        ],
+    )
+    sent = {"entry-f2": ["1990-02-30"], "entry-f3": [" 7 "], "entry-f4": [""], "token": ["t"]}
+    shown = entries.entries_of(found, Form(sent=sent, error=error))
+    assert entries.given_by(sent) == {"f2": "1990-02-30", "f3": "7"}
+    by_code = {one.asked.code: one for one in shown}
+    assert by_code["f1"].wrong == ("At most 20 characters.", "不超过 20 字。")
+    assert by_code["f2"].wrong == ("Fill this in.", "请填写此项。")
+    assert by_code["f100"].wrong is None
+    assert all(by_code[f"f{one}"].wrong for one in kinds)
+    assert [one.asked.code for one in shown if one.first] == ["f1"]
+    assert "1990" not in repr(by_code["f2"])
+    assert entries.entries_of(found, Form())[0].value == "kept"
