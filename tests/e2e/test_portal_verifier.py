@@ -278,6 +278,10 @@ def test_a_file_shows_its_picture_and_what_the_license_is_worth_now(node, browse
             for name in ("license_pdf", "bundle"):
                 send_file(page, node, files[name])
                 expect(page.get_by_role("heading", level=1)).to_have_text(word)
+        send_file(page, node, files["license_ofd"])
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        printed = page.pdf(format="A4", prefer_css_page_size=True)
+        assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2
         page.emulate_media(media="print")
         expect(page.locator(".acts")).to_be_hidden()
         for button in page.locator("main .button").all():
