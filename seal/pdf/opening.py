@@ -38,7 +38,7 @@ from seal.model import Check, failed, passed, undetermined
 from seal.pdf.cms import MAX_PDF
 from seal.pdf.one_reading import TwoReadings, Words, check_objects
 from seal.pdf.page_tree import check_hints, check_pages
-from seal.pdf.reading import PlainReader
+from seal.pdf.reading import PlainReader, check_ending
 from seal.suites import SM3_OID
 
 __all__ = [
@@ -107,6 +107,7 @@ def open_pdf(data: bytes) -> OpenedPdf:
     if len(data) > _MAX_BYTES:
         raise _refused("PDF_TOO_LARGE", "it is too large", "PDF 文件过大")
     try:
+        check_ending(data)
         reader = PlainReader(data, decode_limits=_LIMITS)
         if reader.encrypted:
             raise _refused(

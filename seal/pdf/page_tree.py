@@ -23,6 +23,7 @@ from pyhanko.pdf_utils import generic
 
 from seal.pdf.entries import Key, entry, key_of
 from seal.pdf.one_reading import TwoReadings
+from seal.pdf.reading import PlainReader
 
 _MOST: Final = 100_000
 _DEEPEST: Final = 128
@@ -33,14 +34,17 @@ _FIRST: Final = re.compile(
 _INHERITED: Final = ("/Resources", "/MediaBox", "/CropBox", "/Rotate")
 
 
-def check_hints(reader: Any, data: bytes) -> None:
+def check_hints(reader: PlainReader, data: bytes) -> None:
     """Rule 5. Raises TwoReadings."""
     head = _FIRST.match(data)
     if head is None:
         return
-    reader.stream.seek(head.end())
-    ref = generic.Reference(int(head[1]), int(head[2]), pdf=reader)
-    held: Any = generic.read_object(reader.stream, container_ref=ref)
+    number, generation = int(head[1]), int(head[2])
+    held: Any = reader.plain(head.start(1), number, generation)
+    if held is None:
+        reader.stream.seek(head.end())
+        ref = generic.Reference(number, generation, pdf=reader)
+        held = generic.read_object(reader.stream, container_ref=ref)
     is_linear = isinstance(held, generic.DictionaryObject) and "/Linearized" in held
     if is_linear and entry(held, "/L") == len(data):
         raise _otherwise(

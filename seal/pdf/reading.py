@@ -62,12 +62,16 @@ _NUMBER: Final = generic.NumberObject
 _integer: Final = int.__new__
 
 
-class PlainReader(PdfFileReader):
-    """The library's reader, of octets that are all there."""
+def check_ending(data: bytes) -> None:
+    """Refuse a file that does not end as files do. Raises PdfReadError."""
+    if not _ENDING.search(data, max(0, len(data) - _ENDING_BYTES)):
+        raise PdfReadError("no startxref and %%EOF at its end")
 
-    def __init__(self, data: bytes, *, decode_limits: DecodeLimits) -> None:
-        if not _ENDING.search(data, max(0, len(data) - _ENDING_BYTES)):
-            raise PdfReadError("no startxref and %%EOF at its end")
+
+class PlainReader(PdfFileReader):
+    """The library's reader, of octets that are all there; without limits given, with its own."""
+
+    def __init__(self, data: bytes, *, decode_limits: DecodeLimits | None = None) -> None:
         self._data = data
         self._is_encrypted: bool | None = None
         super().__init__(BytesIO(data), strict=True, decode_limits=decode_limits)
@@ -83,12 +87,12 @@ class PlainReader(PdfFileReader):
             if self._is_encrypted is None:
                 self._is_encrypted = bool(self.encrypted)
             if not self._is_encrypted:
-                found = self._plain(marker, ref.idnum, ref.generation)
+                found = self.plain(marker, ref.idnum, ref.generation)
                 if found is not None:
                     return found
         return super()._read_object(ref, marker, never_decrypt, as_metadata_stream)
 
-    def _plain(self, offset: int, number: int, generation: int) -> Any:
+    def plain(self, offset: int, number: int, generation: int) -> Any:
         """The object of that number there; None where the library has to look."""
         data = self._data
         head = _HEAD.match(data, offset)

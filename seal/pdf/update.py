@@ -23,7 +23,6 @@ from pyhanko.pdf_utils.generic import (
     NumberObject,
 )
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields
 from pyhanko.sign.signers.cms_embedder import (
     PdfCMSEmbedder,
@@ -39,6 +38,7 @@ from seal.pdf import cms, picture
 from seal.pdf.one_reading import check_objects
 from seal.pdf.page_tree import check_pages
 from seal.pdf.pages import PdfPages, boxes, encrypted, hybrid, unreadable
+from seal.pdf.reading import PlainReader
 from seal.pdf.signing import Document, Level, PdfSealing
 from seal.pki.timestamp_token import not_good
 from seal.placement import At, Stamp
@@ -131,7 +131,7 @@ def _room(wish: PdfSealing) -> int:
 
 def _open(data: bytes) -> tuple[IncrementalPdfFileWriter, bool, str]:
     """A writer for the update, whether an earlier signature stands, a free field name."""
-    reader = PdfFileReader(BytesIO(data), strict=True)
+    reader = PlainReader(data)
     if reader.encrypted:
         raise encrypted()
     if reader.xrefs.hybrid_xrefs_present:

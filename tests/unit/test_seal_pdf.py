@@ -63,6 +63,13 @@ def test_sealed_twice_both_pass() -> None:
     assert [report.id for report in verdict.signatures] == ["Seal1", "Seal2"]
 
 
+def test_a_document_with_an_unusual_end_is_sealed() -> None:
+    unusual = plain_pdf().replace(b"startxref\n", b"startxref ")
+    assert unusual != plain_pdf()
+    assert _assess(unusual).reason == "PDF_DAMAGED"
+    assert _assess(sealed_pdf(unusual)).indication is Indication.PASSED
+
+
 def test_unsigned_pdf_is_not_signed() -> None:
     assert _assess(plain_pdf()).reason == "NOT_SIGNED"
 

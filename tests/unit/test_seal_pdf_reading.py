@@ -97,7 +97,7 @@ def same(written: bytes) -> bool:
     ours, library = both(with_object(written))
     assert read_by(ours) == read_by(library), written
     place = ours.xrefs[generic.Reference(4, 0, ours)]
-    return ours._plain(place, 4, 0) is not None
+    return ours.plain(place, 4, 0) is not None
 
 
 PLAIN = [
