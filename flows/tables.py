@@ -136,22 +136,51 @@ def _check_whole(path: Path, heading: list[str], lines: list[tuple[int, list[str
                 )
 
 
-def _csv(path: Path, data: bytes) -> list[tuple[int, list[str]]]:
+def _decoded(path: Path, data: bytes) -> str:
     marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     for encoding in ("utf-16",) if marked else ("utf-8-sig", "gb18030"):
+        if encoding == "gb18030" and (number := _line_of_another(data)):
+            raise InvalidArgument(
+                f"{path.name}, line {number}: this line is not UTF-8, and others are: save the "
+                "whole table as CSV UTF-8 and look at this line",
+                reason="TABLE_UNREADABLE",
+                message_zh=f"{path.name} 第 {number} 行不是 UTF-8，而其他行是："
+                "请将整个表格另存为 CSV UTF-8，并检查此行",
+            )
         try:
-            text = data.decode(encoding)
-            break
+            return data.decode(encoding)
         except UnicodeDecodeError:
             continue
-    else:
-        raise InvalidArgument(
-            f"{path.name} is neither UTF-8 nor GB 18030, nor UTF-16 with its mark: save it as CSV "
-            "UTF-8",
-            reason="TABLE_UNREADABLE",
-            message_zh=f"{path.name} 既非 UTF-8 也非 GB 18030，也不是带标记的 UTF-16："
-            "请另存为 CSV UTF-8",
-        )
+    raise InvalidArgument(
+        f"{path.name} is neither UTF-8 nor GB 18030, nor UTF-16 with its mark: save it as CSV "
+        "UTF-8",
+        reason="TABLE_UNREADABLE",
+        message_zh=f"{path.name} 既非 UTF-8 也非 GB 18030，也不是带标记的 UTF-16："
+        "请另存为 CSV UTF-8",
+    )
+
+
+def _line_of_another(data: bytes) -> int | None:
+    """The first line that is not UTF-8 in a table that is; None where the table is not.
+
+    GB 18030 can read nearly any UTF-8, as other ideographs, so one line of it pasted into a table
+    would turn all names of the others. Its own lines are hardly ever UTF-8, and then by two or
+    three ideographs at most.
+    """
+    theirs, ours, surely, first = 0, 0, False, None
+    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).splitlines(), start=1):
+        try:
+            ideographs = sum(each >= "\u2e80" for each in line.decode())
+        except UnicodeDecodeError:
+            first, theirs = first or number, theirs + 1
+            continue
+        ours += ideographs > 0
+        surely = surely or ideographs > 3
+    return first if surely or ours >= theirs else None
+
+
+def _csv(path: Path, data: bytes) -> list[tuple[int, list[str]]]:
+    text = _decoded(path, data)
     # Strict, since a quote that is never closed would take all the lines below it.
     first = text.lstrip("\r\n").partition("\n")[0]
     between = "," if "," in first else max("\t;", key=first.count)

@@ -23,6 +23,39 @@ def test_encodings_of_offices_are_read(tmp_path):
         ]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["名称,值".encode(), "山城文具,城东街口".encode(), "示范书香".encode("gbk")],
+        ["名称,值".encode(), "云岭书店".encode()[:-1], "山城,一".encode(), "山城,二".encode()],
+        [b"\xef\xbb\xbf" + "名称,值".encode(), "王伟,".encode("gbk")],
+    ],
+)
+def test_a_table_of_two_encodings_is_refused_by_its_line(tmp_path, lines):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"\r\n".join(lines))
+    with pytest.raises(InvalidArgument, match=r"line \d: this line is not UTF-8") as told:
+        read_table(path, columns=("名称",))
+    wrong = next(n for n, one in enumerate(lines, 1) if not _is_utf8(one))
+    assert f"line {wrong}:" in told.value.message
+    assert told.value.reason == "TABLE_UNREADABLE"
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def test_a_table_in_gbk_whose_short_lines_are_utf8_by_chance_is_read(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("name,值\n联通,甲\nabc,一\n联通,\n".encode("gbk"))
+    rows = read_table(path, columns=("name",))
+    assert [row.cells["name"] for row in rows] == ["联通", "abc", "联通"]
+
+
 @pytest.mark.parametrize("between", ["\t", ";"])
 def test_what_stands_between_cells_is_told_by_the_headings(tmp_path, between):
     path = tmp_path / "t.csv"
