@@ -217,6 +217,18 @@ def shown(batch: Batch, now: datetime) -> Batch:
     return batch
 
 
+def result_shown(result: Result, batch: Batch) -> Result:
+    """The result as it is told: a row that no longer waits for anything says why it never was."""
+    if result.state is not RowState.WAITING or batch.state is not BatchState.CANCELLED:
+        return result
+    return replace(
+        result,
+        reason="BATCH_CANCELLED",
+        message="the batch was cancelled before this row was issued: send it in another batch",
+        message_zh="批次在签发此行之前已取消：如需签发，请在新批次中提交",
+    )
+
+
 #: What speaks against a batch, not against a row (rule 4): the batch waits until it is mended.
 WAITED_FOR: Final = frozenset(
     {

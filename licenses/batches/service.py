@@ -192,11 +192,12 @@ class Batches:
         page_token: str,
     ) -> tuple[Sequence[Result], str]:
         """A page of what came of a batch's rows, and the next token."""
-        self.get(principal, name)
+        batch = self.get(principal, name)
         size = paging.page_size(page_size)
         after = paging.last_number_of(page_token) or 0
         with self._database.reading() as session:
             found = rows_store.results(session, name, state=state, after=after, size=size + 1)
+        found = [model.result_shown(one, batch) for one in found]
         return paging.cut(found, size, lambda one: str(one.number))
 
     def cancel(self, work: UnitOfWork, principal: Principal, name: str, *, reason: str) -> Batch:

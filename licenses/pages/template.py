@@ -10,14 +10,15 @@ The place of the seal is the template's (`Template.stamp`); nothing is drawn the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
 
 from licenses.pages.filling import economical, fill
-from licenses.pages.layout import dense, fit
+from licenses.pages.layout import Shared, Style, dense, fit, fitted, place
 from licenses.pages.markup import metadata_attachment
-from licenses.pages.model import Attachment, Document, Image, Item
+from licenses.pages.model import Attachment, Box, Document, Image, Item, Text
 from licenses.pages.qr import qr_path
 from licenses.pages.sheets import Stamp, Template, Value
 from licenses.pages.template_reading import read
@@ -53,7 +54,7 @@ def lay_out(
     extra: dict[int, list[Item]] = {1: []}
     if mark:
         box, style = template.mark
-        extra[1] += fit(mark, box, dense(style, box[3], _SMALLEST_MARK), "mark", template.shared)
+        extra[1] += _marked(mark, box, dense(style, box[3], _SMALLEST_MARK), template.shared)
     if qr is not None:
         if template.qr is None:
             raise InvalidArgument(
@@ -78,6 +79,19 @@ def lay_out(
         attachments=(*carried, *attachments),
         shared=shared,
     )
+
+
+def _marked(mark: str, box: Box, style: Style, shared: Shared) -> list[Text]:
+    """A mark as large as it fits, its parts each whole where that is possible."""
+    parts = mark.split("\u3000")
+    ways = {mark: 1, "\u3000".join(parts[:-1]) + "\n" + parts[-1]: 2, "\n".join(parts): len(parts)}
+    found = [
+        fitted(text, box[2], box[3], replace(style, lines=lines))
+        for text, lines in ways.items()
+        if lines <= style.lines
+    ]
+    best = max((one for one in found if one), key=lambda one: one.size, default=None)
+    return place(best, box, style, shared) if best else fit(mark, box, style, "mark", shared)
 
 
 def _check(template: Template, fields: Mapping[str, Value]) -> None:

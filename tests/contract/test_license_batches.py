@@ -164,6 +164,9 @@ def test_a_cancelled_batch_issues_no_more_and_tells_what_it_issued(world: World)
     world.work()
     issued = world.results(batch.name, state=RowState.ISSUED)
     assert len(issued) == len(world.issuing.made) == ROWS_AT_ONCE
+    left = world.results(batch.name, state=RowState.WAITING)
+    assert {one.reason for one in left} == {"BATCH_CANCELLED"}
+    assert len(left) == 100 - ROWS_AT_ONCE
     with world.database.unit_of_work() as work, pytest.raises(FailedPrecondition) as caught:
         world.batches.cancel(work, CALLER, batch.name, reason="再次")
     assert caught.value.reason == "BATCH_ENDED"

@@ -265,7 +265,7 @@ def test_the_mark_of_a_paper_license_is_told_and_large_enough_to_read() -> None:
         values = sample_values(template)
         document = lay_out(template, values, created=CREATED, qr=code, mark=mark)
         drawn = [i for i in document.pages[0].items if isinstance(i, Text) and i.text in mark]
-        assert mark in words(document, 0).replace("\n", ""), name
+        assert all(any(part in one.text for one in drawn) for part in mark.split("　")), name
         assert max(one.size for one in drawn) > 1.8
         lay_out(
             template, values, created=CREATED, mark=paper_mark({**metadata, "KZ_YZZBH": "9" * 60})

@@ -306,9 +306,20 @@ def _results(client: Client, name: str) -> Iterator[pb.IssueBatchResult]:
 
 @contextmanager
 def _taken_up_again(name: str) -> Iterator[None]:
-    """Says of a batch that goes on in a node that does not answer how to come back to it."""
+    """Says of a batch that goes on in a node that nobody waits for how to come back to it."""
     try:
         yield
+    except KeyboardInterrupt:
+        err.print(
+            say(
+                f"The batch {name} goes on: the same command with the same sheet waits for it "
+                f"again, and `tongban license batch cancel {name} --reason …` ends it.",
+                f"批次 {name} 仍在继续：以同一表格重复同一命令可继续等待，"
+                f"`tongban license batch cancel {name} --reason …` 可将其取消。",
+            ),
+            soft_wrap=True,
+        )
+        raise
     except grpc.RpcError as error:
         told = status.from_rpc_error(error)
         told.message += (
@@ -405,6 +416,18 @@ def _print_results(found: list[pb.IssueBatchResult]) -> None:
     )
 
 
+def _what_next(one: pb.IssueBatch, left: bool) -> tuple[str, str]:
+    """What to do with the result file of a batch, in both languages."""
+    if not left:
+        return "", ""
+    if one.state == pb.ISSUE_BATCH_STATE_CANCELLED:
+        return (
+            ": the batch was cancelled; create a batch of that file to issue the rest",
+            "：该批次已取消；如需签发其余各行，请提交此文件",
+        )
+    return ": correct the rows there, and create a batch of it", "：请在其中更正后再次提交"
+
+
 def _tell(client: Client, one: pb.IssueBatch, to: Path, as_json: bool) -> None:
     """The end of a batch; with rows that are not issued, an answer that is no."""
     left = one.row_count - one.issued_count
@@ -415,11 +438,9 @@ def _tell(client: Client, one: pb.IssueBatch, to: Path, as_json: bool) -> None:
         if left:
             found = (row for row in _results(client, one.name) if _shown(row, failed=True))
             _print_results([row for row, _ in zip(found, range(_SHOWN), strict=False)])
-        out.print(
-            say(
-                f"Wrote {to}" + (": correct the rows there, and create a batch of it" * bool(left)),
-                f"已写入 {to}" + ("：请在其中更正后再次提交" * bool(left)),
-            )
-        )
+        if left > _SHOWN:
+            out.print(say(f"and {left - _SHOWN} more", f"另有 {left - _SHOWN} 行"))
+        next_, next_zh = _what_next(one, bool(left))
+        out.print(say(f"Wrote {to}{next_}", f"已写入 {to}{next_zh}"), soft_wrap=True)
     if left:
         raise typer.Exit(Exit.NO)
