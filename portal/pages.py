@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -35,7 +35,7 @@ from portal.languages import with_chinese_marked
 from portal.plain import STATUSES, sentences
 from portal.tables import with_columns_told
 from runtime.clock import CHINA
-from runtime.errors import DomainError, ResourceExhausted
+from runtime.errors import DomainError, InvalidArgument, ResourceExhausted
 
 LANGUAGES: Final = ("zh", "en")
 LANGUAGE_COOKIE: Final = "lang"
@@ -253,6 +253,26 @@ def picture(png: bytes) -> str:
 def after(request: Request) -> str:
     """Where the page of a list begins, by its address."""
     return request.query_params.get("after", "")[:_TOKEN]
+
+
+def chosen(word: str, known: Container[str]) -> str:
+    """What an address chooses: one of those known, or nothing.
+
+    A page that left out what it does not know would answer another question than was asked. Raises
+    InvalidArgument (UNKNOWN_CHOICE).
+    """
+    if word and word not in known:
+        raise unknown_choice()
+    return word
+
+
+def unknown_choice() -> InvalidArgument:
+    """The refusal of an address that asks for what its page does not have."""
+    return InvalidArgument(
+        "the page does not offer what was asked for: open it from the menu, and choose there",
+        reason="UNKNOWN_CHOICE",
+        message_zh="所选条件不在可选范围内：请从菜单打开页面，重新选择",
+    )
 
 
 def to_save(content: bytes | str, media_type: str, name: str) -> Response:

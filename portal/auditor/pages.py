@@ -29,7 +29,7 @@ from portal.catalog import display_names, titles
 from portal.office import trust
 from portal.office.asking import Asking
 from portal.office.words import ROLES
-from portal.pages import page, to_save
+from portal.pages import page, to_save, unknown_choice
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
 from portal.working import works_of
@@ -40,6 +40,7 @@ from runtime.identity import Role
 _AUDITOR = for_roles(Role.AUDITOR)
 _WORD: Final = 100
 _BITS: Final = 62
+_DIGITS: Final = 18
 _TYPED: Final = "%Y-%m-%dT%H:%M"
 _MINUTE: Final = timedelta(minutes=1)
 _SEAL: Final = re.compile(r"departments/[^/]+/seals/[^/]+")
@@ -82,7 +83,7 @@ async def search(request: Request, person: Person) -> Response:
         }
     words = {name: asked.get(name, "").strip()[:_WORD] for name in ("kind", "actor", "text")}
     since, until = _minute(asked.get("since", "")), _minute(asked.get("until", ""))
-    before, log = asked.get("before", ""), log_of(request, person)
+    before, log = _before(asked.get("before", "")), log_of(request, person)
     if personal := any(map(holds_citizen_number, words.values())):
         # Nobody's number is in the log, and it is not looked for either.
         words = dict.fromkeys(words, "")
@@ -100,7 +101,7 @@ async def search(request: Request, person: Person) -> Response:
                 since=since,
                 until=None if until is None else until + _MINUTE,
             ),
-            int(before[:18]) if before.isascii() and before.isdecimal() else None,
+            before,
         )
     )
     return page(
@@ -123,11 +124,23 @@ async def search(request: Request, person: Person) -> Response:
 
 
 def _minute(text: str) -> datetime | None:
-    """A minute as a field of a form has it, in China's time; None where there is none."""
+    """A minute as a field of a form has it, in China's time; None where there is none.
+
+    Raises InvalidArgument (UNKNOWN_CHOICE).
+    """
+    if not text:
+        return None
     try:
         return datetime.strptime(text[:16], _TYPED).replace(tzinfo=CHINA)
     except ValueError:
-        return None
+        raise unknown_choice() from None
+
+
+def _before(text: str) -> int | None:
+    """The place in an address that a search goes on from. Raises InvalidArgument."""
+    if text and not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
+        raise unknown_choice()
+    return int(text) if text else None
 
 
 def _index(request: Request) -> int:

@@ -22,7 +22,7 @@ from portal.auditor.kinds import KINDS
 from portal.auditor.log import Log, Record, read
 from portal.auditor.words import SIDES, WORKS
 from portal.catalog import display_names
-from portal.pages import page
+from portal.pages import page, unknown_choice
 from portal.sessions.access import for_roles
 from portal.sessions.keeping import Person
 from portal.uploads import File, form_with_files
@@ -186,7 +186,9 @@ async def result(request: Request, person: Person) -> Response:
         return RedirectResponse("/audit/compare", 303)
     about: Comparison = work.about
     asked = request.query_params.get("from", "")
-    begun = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 9 else 0
+    if asked and not (asked.isascii() and asked.isdecimal() and len(asked) < 9):
+        raise unknown_choice()
+    begun = int(asked or 0)
     lines = about.lines[begun : begun + SHOWN]
     return page(
         request,

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from exchange.v1 import monitoring_pb2, monitoring_pb2_grpc
 from portal.node import told
+from portal.pages import chosen
 from portal.sessions.keeping import Person
 from runtime.clock import CHINA
 
@@ -60,8 +61,9 @@ class Point:
 
 
 def span_of(word: str) -> Span:
-    """The span of a word; the day where there is none of it."""
-    return next((one for one in SPANS if one.word == word), SPANS[1])
+    """The span of a word; the day where none is said. Raises InvalidArgument (UNKNOWN_CHOICE)."""
+    known = {one.word: one for one in SPANS}
+    return known[chosen(word, known) or SPANS[1].word]
 
 
 async def measure(person: Person, node: str, span: Span, now: datetime) -> list[Point]:

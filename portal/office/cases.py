@@ -18,7 +18,7 @@ from portal.office import words
 from portal.office.asking import EVERYBODY, PAGE
 from portal.office.showing import READERS, asking, name_of, show
 from portal.officer.words import DOUBTS, FAULTS, INQUIRIES
-from portal.pages import after
+from portal.pages import after, chosen
 from portal.sessions.keeping import Person
 
 
@@ -28,8 +28,8 @@ async def cases(request: Request, person: Person) -> Response:
     ask, asked = asking(request, person), request.query_params
     departments = await ask.departments()
     kind, owes = asked.get("kind", ""), asked.get("department", "")
-    kind = kind if kind in words.CASE_VIEWS else ""
-    owes = owes if owes in departments else ""
+    chosen(kind, words.CASE_VIEWS)
+    chosen(owes, departments)
     late = "late" in asked
     listed = deadlines_pb2.ListDeadlinesRequest(
         parent=owes or EVERYBODY,

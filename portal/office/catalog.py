@@ -17,7 +17,7 @@ from exchange.v1 import catalog_pb2, oversight_pb2
 from portal.office import granting, words
 from portal.office.asking import PAGE, Asking
 from portal.office.showing import READERS, asking, name_of, show
-from portal.pages import after
+from portal.pages import after, chosen
 from portal.sessions.access import form_of
 from portal.sessions.keeping import Person
 from runtime.idcodes import holds_citizen_number
@@ -34,7 +34,8 @@ async def catalog(request: Request, person: Person) -> Response:
     wanted = _wanted(request.query_params)
     if holds_citizen_number(wanted["words"]):
         return await _refused(request, ask, wanted)
-    found, _ = await asyncio.gather(_search(ask, wanted, after(request)), ask.departments())
+    chosen(wanted["department"], await ask.departments())
+    found = await _search(ask, wanted, after(request))
     return await show(
         request,
         ask,
@@ -58,11 +59,10 @@ async def search(request: Request, person: Person) -> Response:
 
 
 def _wanted(asked: Mapping[str, str]) -> dict[str, str]:
-    library = asked.get("library", "")
     return {
         "words": asked.get("words", "").strip()[:GREATEST],
         "department": asked.get("department", "")[:GREATEST],
-        "library": library if library in words.LIBRARIES else "",
+        "library": chosen(asked.get("library", ""), words.LIBRARIES),
         "stale": "1" if "stale" in asked else "",
     }
 
@@ -110,7 +110,7 @@ async def one_resource(request: Request, person: Person) -> Response:
         ask.resource(name), ask.tell(ask.oversight.ExplainAccess, given), ask.departments()
     )
     codes = {item.code for item in held.items}
-    removed = [code for code in request.query_params.getlist("removed") if code in codes]
+    removed = [chosen(code, codes) for code in request.query_params.getlist("removed") if code]
     trial = None
     if removed and person.has(Role.ADMINISTRATOR):
         trial = await ask.tell(

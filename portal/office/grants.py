@@ -24,7 +24,7 @@ from portal.office.asking import EVERYBODY, PAGE, Asking
 from portal.office.requests import GREATEST_FIELDS
 from portal.office.showing import ADMINISTRATORS, READERS, asking, name_of, show
 from portal.office.words import department_of
-from portal.pages import after
+from portal.pages import after, chosen
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.clock import CHINA
@@ -35,8 +35,7 @@ from runtime.errors import DomainError, NotFound, PermissionDenied
 async def grants(request: Request, person: Person) -> Response:
     """All grants, with what was used of each in the last 90 days."""
     ask, token = asking(request, person), after(request)
-    receiver = request.query_params.get("receiver", "")
-    receiver = receiver if receiver in await ask.departments() else ""
+    receiver = chosen(request.query_params.get("receiver", ""), await ask.departments())
     parent = receiver or EVERYBODY
     listed = grants_pb2.ListGrantsRequest(parent=parent, page_size=PAGE, page_token=token)
     used = oversight_pb2.ReportGrantUseRequest(parent=parent, page_size=PAGE, page_token=token)

@@ -13,7 +13,7 @@ from exchange.v1 import lists_pb2
 from portal.office.asking import EVERYBODY, GREATEST, PAGE, Asking
 from portal.office.showing import READERS, asking, show
 from portal.office.words import department_of
-from portal.pages import after
+from portal.pages import after, chosen
 from portal.sessions.keeping import Person
 
 SUMMED = 10
@@ -25,8 +25,7 @@ async def responsibilities(request: Request, person: Person) -> Response:
     """What is promised, who gets it, and where it falls short."""
     ask, asked = asking(request, person), request.query_params
     departments = await ask.departments()
-    department = asked.get("department", "")
-    department = department if department in departments else ""
+    department = chosen(asked.get("department", ""), departments)
     short = "short" in asked
     compared = lists_pb2.CompareDeliveryRequest(
         parent=department or EVERYBODY,

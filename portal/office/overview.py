@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +16,12 @@ from exchange.v1 import deadlines_pb2, systems_pb2
 from portal.office import bars, endings, words
 from portal.office.asking import EVERYBODY, Asking
 from portal.office.showing import READERS, asking, show
-from portal.pages import after, language_of, sayer
+from portal.pages import after, language_of, sayer, unknown_choice
 from portal.sessions.keeping import Person
 from seal.v1 import seal_pb2
 
 SOON = 30
+_YEAR = re.compile(r"[12][0-9]{3}")
 """Days before a certificate's end from which it is told."""
 MANY = 100
 """More than so many are not counted."""
@@ -78,7 +80,8 @@ def _many(found: Sequence[object]) -> int | str:
 async def clock(request: Request, person: Person) -> Response:
     """How each department keeps its deadlines, this year or another: a picture and a table."""
     ask, year = asking(request, person), request.query_params.get("year", "")
-    year = year if year.isascii() and year.isdigit() and len(year) == 4 else ""
+    if year and not _YEAR.fullmatch(year):
+        raise unknown_choice()
     lateness, departments = await asyncio.gather(kept(ask, year), ask.departments())
     say = sayer(language_of(request))
     sums: dict[str, list[int]] = {}

@@ -23,7 +23,7 @@ from portal.office.asking import EVERYBODY, GREATEST, PAGE, Asking
 from portal.office.showing import ADMINISTRATORS, READERS, asking, name_of, show
 from portal.office.terms import Terms
 from portal.office.words import department_of
-from portal.pages import after
+from portal.pages import after, chosen
 from portal.sessions.access import form_of, one
 from portal.sessions.keeping import Person
 from runtime.clock import CHINA
@@ -44,9 +44,9 @@ async def requests(request: Request, person: Person) -> Response:
     ask, asked = asking(request, person), request.query_params
     departments = await ask.departments()
     wanted = {name: asked.get(name, "") for name in ("state", "asker", "source")}
-    wanted["state"] = wanted["state"] if wanted["state"] in words.REQUEST_VIEWS else ""
+    chosen(wanted["state"], words.REQUEST_VIEWS)
     for name in ("asker", "source"):
-        wanted[name] = wanted[name] if wanted[name] in departments else ""
+        chosen(wanted[name], departments)
     waits = not wanted["state"]
     listed = grants_pb2.ListAccessRequestsRequest(
         parent=wanted["asker"] or EVERYBODY,

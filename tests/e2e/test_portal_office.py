@@ -356,6 +356,16 @@ def test_what_is_promised_is_held_against_what_is_delivered(office: Office, page
     rows = page.locator("tbody tr")
     expect(rows.filter(has_text="机动车登记信息")).to_contain_text("从未发布数据")
     expect(rows.filter(has_text="人口基础信息")).to_contain_text("授权缺少信息项")
+    # What a page does not offer is refused, and not left out in silence.
+    with client(office, "source") as asked:
+        for path in (
+            "catalog?library=none", "catalog?department=departments/none", "clock?year=26",
+            "catalog/public-security/population?removed=none", "cases?kind=none",
+            "requests?state=none", "grants?receiver=none", "responsibilities?department=none",
+        ):  # fmt: skip
+            answer = asked.get(f"/office/{path}")
+            assert (path, answer.status_code) == (path, 400)
+            assert "不在可选范围内" in answer.text
     page.goto(f"{office.site.url}/office/catalog")
     page.get_by_label("基础库").select_option("population")
     page.get_by_role("button", name="搜索").click()

@@ -16,7 +16,7 @@ import pytest
 from exchange.audit.promising import promise
 from exchange.audit.saved import SavedReceipt, receipt_to_json
 from portal import working
-from portal.auditor import comparing, traffic, verifying
+from portal.auditor import comparing, pages, traffic, verifying
 from portal.auditor.comparing import Verdict
 from portal.auditor.log import Log, Wanted, read
 from portal.auditor.traffic import Point
@@ -286,3 +286,15 @@ def test_the_picture_has_a_title_a_description_and_a_bar_for_each_step():
     assert kinds == ["chart-calls", "chart-bad", "chart-calls"]
     assert len(list(drawn.iter(f"{space}circle"))) == 2
     assert traffic.picture([], title="", description="", words=("", "", "")).startswith("<svg")
+
+
+def test_what_an_address_asks_for_and_a_page_does_not_have_is_refused():
+    assert traffic.span_of("") == traffic.SPANS[1]
+    assert pages._before("") is None
+    assert pages._before("12") == 12
+    assert pages._minute("") is None
+    wrong = ((traffic.span_of, "century"), (pages._before, "-1"), (pages._minute, "yesterday"))
+    for read_word, word in wrong:
+        with pytest.raises(InvalidArgument) as caught:
+            read_word(word)
+        assert caught.value.reason == "UNKNOWN_CHOICE"
