@@ -127,6 +127,7 @@ def _in_a_batch(county: County, sealer: Sealer, drafts: Drafts, whole: int) -> I
 
         _until(done, wanted // 10)
         taken, first, began = county.node.memory()["now"], done(), time.perf_counter()
+        worked = county.node.worked()
         course, last = [], first
         for tenth in range(2, 11):
             here, since = last, time.perf_counter()
@@ -142,6 +143,10 @@ def _in_a_batch(county: County, sealer: Sealer, drafts: Drafts, whole: int) -> I
             )
             say(f"issue-batch: {course[-1]}")
         speed = (last - first) / (time.perf_counter() - began)
+        each = {
+            who: rounded((seconds - worked[who]) * 1000 / (last - first))
+            for who, seconds in county.node.worked().items()
+        }
         if not whole:
             stub.CancelIssueBatch(
                 batches_pb2.CancelIssueBatchRequest(name=batch, reason="量毕", request_id=fresh()),
@@ -162,9 +167,11 @@ def _in_a_batch(county: County, sealer: Sealer, drafts: Drafts, whole: int) -> I
             "issued": last,
             "three_forms_sealed_alone": rounded(sealed),
             "hours_for_100000": rounded(100_000 / speed / 3600),
+            "processor_ms_each": each,
             "course": course,
             "note": "a batch of rows in the node, by as many threads as there are cores and "
-            "by workers beside them; published too. `--rows` issues so many rows to the last",
+            "by workers beside them; published too; processor_ms_each counts the workers' start. "
+            "`--rows` issues so many rows to the last",
         },
     )
     yield bounded(

@@ -43,19 +43,34 @@ class NodeProcess:
 
     def memory(self) -> dict[str, float]:
         """Resident memory now and at its greatest, and now of the processes it began, MiB."""
-        own, tasks = _memory(self.pid), Path(f"/proc/{self.pid}/task").iterdir()
-        begun = [one for task in tasks for one in _children(task)]
+        own = _memory(self.pid)
         return {
             "now": own["VmRSS"],
             "greatest": own["VmHWM"],
-            "children": sum(_memory(one).get("VmRSS", 0.0) for one in begun),
+            "children": sum(_memory(one).get("VmRSS", 0.0) for one in self._begun()),
         }
+
+    def worked(self) -> dict[str, float]:
+        """Seconds that processors worked for it until now, and for the processes it began."""
+        return {"node": _worked(self.pid), "workers": sum(map(_worked, self._begun()))}
+
+    def _begun(self) -> list[int]:
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return [one for task in tasks for one in _children(task)]
 
 
 def _children(task: Path) -> list[int]:
     with contextlib.suppress(OSError):  # it ended meanwhile
         return [int(one) for one in (task / "children").read_text().split()]
     return []
+
+
+def _worked(pid: int) -> float:
+    """Seconds of processors, in the system as outside it; none of one that ended."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _memory(pid: int) -> dict[str, float]:
