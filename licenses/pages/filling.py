@@ -24,7 +24,7 @@ from licenses.pages.layout import (
 from licenses.pages.model import Box, Image, Item, Page, Text
 from licenses.pages.pictures import checked
 from licenses.pages.sheets import Continuation, Frame, Sheet, Slot, Template, Value
-from licenses.pages.tables import Rows, header, measure, taken
+from licenses.pages.tables import Rows, header, measure, taken, widened
 from runtime.errors import InvalidArgument
 
 MAX_PAGES = 24
@@ -272,10 +272,11 @@ class _Flow:
                 self._turn(block.slot.key)
 
     def _table(self, rows: Rows) -> None:
-        grid = rows.grid
         x, _, width, _ = self._more.area
-        if grid.box[2] > width + 1e-6:
-            raise too_long(grid.key, " on a continuation page")
+        if rows.grid.box[2] > width + 1e-6:
+            raise too_long(rows.grid.key, " on a continuation page")
+        rows = widened(rows, width)
+        grid = rows.grid
         first = header(grid) + max(rows.heights[0], grid.row_height)
         self._title(f"{grid.title}（续）", grid.key, first)
         rest: Rows | None = rows

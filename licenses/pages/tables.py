@@ -19,6 +19,7 @@ class Rows:
     """Rows of a table, measured: lines by row and column, heights in mm."""
 
     grid: Grid
+    texts: tuple[tuple[str, ...], ...]
     cells: tuple[tuple[Lines, ...], ...]
     heights: tuple[float, ...]
     shared: Shared
@@ -50,7 +51,19 @@ def measure(grid: Grid, rows: tuple[tuple[str, ...], ...], shared: Shared) -> Ro
         tall = max(lines.height(grid.style.leading) for lines in found)
         cells.append(found)
         heights.append(max(grid.row_height, tall + 2 * _PADDING))
-    return Rows(grid=grid, cells=tuple(cells), heights=tuple(heights), shared=shared)
+    return Rows(grid=grid, texts=rows, cells=tuple(cells), heights=tuple(heights), shared=shared)
+
+
+def widened(rows: Rows, width: float) -> Rows:
+    """The rows in a table as wide as a continuation sheet, which has nothing beside it."""
+    x, y, own, height = rows.grid.box
+    if width - own < 1e-6:
+        return rows
+    columns = tuple(
+        replace(column, width=column.width * width / own) for column in rows.grid.columns
+    )
+    grid = replace(rows.grid, box=(x, y, width, height), columns=columns)
+    return measure(grid, rows.texts, rows.shared)
 
 
 def _cell(grid: Grid, text: str, width: float, number: int) -> Lines:
@@ -101,7 +114,12 @@ def taken(
     _draw_lines(grid, (x, y, width, at - y), rows.heights[:count], items)
     if not rest:
         return None
-    return replace(rows, cells=rows.cells[count:], heights=rows.heights[count:])
+    return replace(
+        rows,
+        texts=rows.texts[count:],
+        cells=rows.cells[count:],
+        heights=rows.heights[count:],
+    )
 
 
 def _count(heights: tuple[float, ...], room: float) -> int:

@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from licenses.metadata import paper_mark
 from licenses.pages.filling import fill
 from licenses.pages.layout import Style, fit
-from licenses.pages.model import Document, Image, Rect, Text
+from licenses.pages.model import Document, Image, Line, Rect, Text
 from licenses.pages.ofd import write_ofd
 from licenses.pages.ofd_reader import read_ofd
 from licenses.pages.pictures import FIELD_BYTES
@@ -65,6 +65,21 @@ def test_a_page_of_continuation_is_the_same_in_an_ofd() -> None:
     document = laid_out("business-license", scope=SCOPE * 60)
     read = read_ofd(write_ofd(document))
     assert [words(read, page) for page in range(3)] == [words(document, page) for page in range(3)]
+
+
+def test_a_table_beside_a_photo_goes_on_as_wide_as_the_sheet() -> None:
+    rows = tuple(("经营性道路旅客运输驾驶员", *["2026年6月1日"] * 3) for _ in range(12))
+    document = laid_out("road-transport-practitioner", categories=rows)
+    more = load("road-transport-practitioner").continuation
+    assert more is not None
+    x, _, width, _ = more.area
+    own, whole = (
+        max(i.width for i in page.items if isinstance(i, Rect) and i.stroke and i.line_width > 0.3)
+        for page in document.pages[:2]
+    )
+    assert (round(own, 6), round(whole, 6)) == (117.5, width)
+    ends = [i.x2 for i in document.pages[1].items if isinstance(i, Line) and i.y1 == i.y2]
+    assert max(ends) <= x + width + 1e-6
 
 
 def test_twenty_holders_go_on_on_a_second_page_with_their_header() -> None:
