@@ -115,6 +115,40 @@ class Sheet:
             )
         return meant
 
+    def check_files(self) -> None:
+        """Every picture and scan that the rows name is there; all that are not are told at once.
+
+        Raises InvalidArgument (FILE_UNREADABLE), with a violation for each.
+        """
+        missing = [
+            FieldViolation(f"line {line.line}", f"{code}: {name} is not there")
+            for line in self.lines
+            for code, name in self._named(line)
+            if not _is_there(self.path.parent / name)
+        ]
+        if missing:
+            first = missing[0]
+            raise InvalidArgument(
+                f"{self.path.name} names {len(missing)} files that are not in its folder, the "
+                f"first in {first.field}, {first.description.partition(':')[0]}; nothing was sent",
+                reason="FILE_UNREADABLE",
+                message_zh=f"{self.path.name} 所列文件中有 {len(missing)} 个不在其文件夹内，"
+                f"首个见第 {first.field.removeprefix('line ')} 行；尚未提交任何内容",
+                violations=missing,
+            )
+
+    def _named(self, line: Row) -> Iterator[tuple[str, str]]:
+        """The files that a row names: pictures and scans, by their columns."""
+        pictures = {
+            field.code for field in self._kind.fields if field.kind == licenses_pb2.FIELD_KIND_IMAGE
+        }
+        for heading, code in self._columns.items():
+            cell = plain_cell(line.cells[heading])
+            if code in pictures and cell:
+                yield code, cell
+            elif code == "scans":
+                yield from ((code, one) for one in _scans_in(cell))
+
     def rows(self) -> Iterator[pb.IssueBatchRow]:
         """The rows as they are sent; `problem` is what stopped them."""
         self._scans.clear()
@@ -165,8 +199,8 @@ class Sheet:
         if any(by_code.get(one) for one in _PAPER):
             row.paper.number = by_code.get("paper_number", "")
             row.paper.issue_date = by_code.get("paper_date", "")
-            names = (one.strip() for one in _BETWEEN.split(by_code.get("scans", "")))
-            row.paper.scans.extend(self._scan(line, row.row_key, name) for name in names if name)
+            names = _scans_in(by_code.get("scans", ""))
+            row.paper.scans.extend(self._scan(line, row.row_key, name) for name in names)
         return row
 
     def _scan(self, line: Row, key: str, name: str) -> bytes:
@@ -219,6 +253,17 @@ class Sheet:
             if not (failed and result.state == pb.ISSUE_BATCH_ROW_STATE_ISSUED)
         )
         return table(suffix, headings, rows, title=self._kind.display_name)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no name that a file could have
+        return False
+
+
+def _scans_in(cell: str) -> list[str]:
+    return [one.strip() for one in _BETWEEN.split(cell) if one.strip()]
 
 
 def _file_refused(

@@ -84,6 +84,16 @@ def test_several_holders_and_a_picture_beside_the_sheet(tmp_path: Path) -> None:
     assert "line 2, KZ_ZP" in caught.value.message
 
 
+def test_all_files_that_are_not_there_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"picture")
+    sheet = f"holder_name,holder_code,照片,scans\n甲,1,b.png,\n乙,2,a.png,a.png;c.pdf\n丙,3,{'d' * 300}.png,\n"
+    with pytest.raises(InvalidArgument) as caught:
+        Sheet(written(tmp_path, sheet), KIND).check_files()
+    assert "3 files" in caught.value.message
+    assert [one.field for one in caught.value.violations] == ["line 2", "line 3", "line 4"]
+    assert "scans: c.pdf" in caught.value.violations[1].description
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -126,6 +126,7 @@ def create(
             check_new(to)
             check_target(to)
         read = Sheet(path, _type(client, license_type))
+        read.check_files()
         digest = hashlib.sha256(read_file(path, greatest=GREATEST_SHEET))
         digest.update(f"\n{parent}\n{license_type}\n{seal}".encode())
         request_id = request_id or f"sheet-{digest.hexdigest()[:48]}"
