@@ -3,7 +3,9 @@
 1. The last day is never before the first. What is issued today is not over already, and begins
    within a year; one made from paper says the days of the paper, over or not.
 2. A correction keeps the days, or sets the first one right; a transfer is for the rest of them.
-3. Where a field says the first day, that day it is, whatever the act.
+3. Where a field says the first day, that day it is; but a transfer begins on the day it is made.
+   Since the version before ends at once, a new one begins after today by no act, whether a field
+   or the request says so, unless that one did: no day would be left without any.
 4. A license is renewed from `renew_days` before its last day until `renew_until_days` after it, and
    one without a last day only where it would have one. The new version is valid from today,
    since the one before ends at once, or, where that one is over, from the day after it: from the
@@ -104,14 +106,14 @@ def _end_place(order: Order) -> str:
 
 def corrected(before: License, order: Order, wished: date | None, today: date) -> Term:
     """The days of a corrected license. Raises InvalidArgument, BAD_LICENSE_FIELDS."""
-    told = first_day(order.type.validity, order.fields)
-    start = told or wished or before.valid_from
+    start = first_day(order.type.validity, order.fields) or wished or before.valid_from
     wrong = _start_problem(order, wished)
-    if wished and wished > max(today, before.valid_from):
-        wrong.append(FieldViolation("valid_from", "after today, and after the first day so far"))
+    if start > max(today, before.valid_from):
+        wrong.append(_too_late(order))
     end = before.valid_to
+    moved = wished or start != before.valid_from
     # Of a paper license the last day is what the paper says, whatever the type's rule.
-    if _says_another_end(before, order) or (wished and before.origin is not Origin.PAPER):
+    if _says_another_end(before, order) or (moved and before.origin is not Origin.PAPER):
         end = last_day(start, order.type.validity, order.fields)
     if end and end < start:
         wrong.append(FieldViolation(_end_place(order), "the last day is before the first"))
@@ -123,7 +125,22 @@ def transferred(before: License, order: Order, today: date) -> Term:
     """The rest of a license's days. Raises InvalidArgument, BAD_LICENSE_FIELDS."""
     if _says_another_end(before, order):
         _refuse([FieldViolation(_end_place(order), "a transfer keeps the last day")])
-    return max(today, before.valid_from), before.valid_to
+    start = max(today, before.valid_from)
+    told = first_day(order.type.validity, order.fields)
+    if told and told > start:
+        _refuse([_too_late(order)])
+    return start, before.valid_to
+
+
+def _start_place(order: Order) -> str:
+    """What says the first day."""
+    rule = order.type.validity
+    told = first_day(rule, order.fields)
+    return f"fields.{rule.from_field}" if told else "valid_from"
+
+
+def _too_late(order: Order) -> FieldViolation:
+    return FieldViolation(_start_place(order), "after today, and after the first day so far")
 
 
 def _says_another_end(before: License, order: Order) -> bool:
@@ -158,6 +175,19 @@ def _check_in_time(rule: Validity, until: date | None, today: date) -> None:
         )
 
 
+def _gap(order: Order, today: date) -> InvalidArgument:
+    """Of a renewal whose field says a first day to come."""
+    place = _start_place(order)
+    return InvalidArgument(
+        "the version before ends at once, and nothing would be in force until the first day that "
+        f"{place} says: renew on that day, or let it say {today}",
+        reason="BAD_VALID_FROM",
+        message_zh=f"换发后原证照即时失效，至 {place} 所填起始日期前将无有效证照："
+        f"请在该日办理，或将其填为 {today}",
+        violations=[_too_late(order)],
+    )
+
+
 def renewed(before: License, order: Order, wished: date | None, today: date) -> Term:
     """The days of a renewed license.
 
@@ -171,6 +201,9 @@ def renewed(before: License, order: Order, wished: date | None, today: date) -> 
     told = first_day(rule, order.fields)
     _refuse(_start_problem(order, wished))
     start = told or wished or today
+    place = _start_place(order)
+    if told and told > today:
+        raise _gap(order, today)
     if told is None and start not in (today, after):
         raise InvalidArgument(
             "a renewed license is valid from today, since the version before ends at once, or from "
@@ -179,10 +212,9 @@ def renewed(before: License, order: Order, wished: date | None, today: date) -> 
             reason="BAD_VALID_FROM",
             message_zh=f"换发的证照自今天（{today}）起有效，原证照即时失效；"
             + (f"原证照已到期的，也可自 {after} 起" if after != today else ""),
-            violations=[FieldViolation("valid_from", "neither today nor the day after the end")],
+            violations=[FieldViolation(place, "neither today nor the day after the end")],
         )
     if start < before.valid_from:
-        place = f"fields.{rule.from_field}" if told else "valid_from"
         _refuse([FieldViolation(place, "before the first day of the license that is renewed")])
     end = last_day(start, rule, order.fields)
     if end is None and until is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from licenses.model import Act, Order, Origin, Paper
+from licenses.model import Act, License, Order, Origin, Paper
 from licenses.terms import succeeding, term_of
 from licenses.types.model import Validity
 from runtime.errors import FailedPrecondition, InvalidArgument
@@ -174,6 +174,36 @@ def told_by_field(first: date) -> Order:
     rule = replace(plain.type.validity, from_field="KZ_JZRQ")
     kind = replace(plain.type, validity=rule)
     return replace(plain, type=kind, fields={**plain.fields, "KZ_JZRQ": first.isoformat()})
+
+
+def test_a_day_that_a_field_says_leaves_no_gap_before_the_new_version() -> None:
+    def refused(act: Act, first: date, before: License = BEFORE) -> tuple[str, list[str]]:
+        with pytest.raises(InvalidArgument) as told:
+            succeeding(before, told_by_field(first), act, None, TODAY)
+        return told.value.reason, [one.field for one in told.value.violations]
+
+    # The version before ends at once: one that begins tomorrow would leave today without any.
+    tomorrow = TODAY + timedelta(days=1)
+    assert refused(Act.RENEW, tomorrow) == ("BAD_VALID_FROM", ["fields.KZ_JZRQ"])
+    for act in (Act.CORRECT, Act.TRANSFER):
+        assert refused(act, tomorrow) == ("BAD_LICENSE_FIELDS", ["fields.KZ_JZRQ"])
+    for act in (Act.RENEW, Act.CORRECT, Act.TRANSFER):
+        assert succeeding(BEFORE, told_by_field(TODAY), act, None, TODAY)[0] == TODAY
+    # What is not in force yet leaves no gap where its first day stays.
+    ahead = replace(BEFORE, valid_from=tomorrow)
+    for act in (Act.RENEW, Act.CORRECT, Act.TRANSFER):
+        assert succeeding(ahead, told_by_field(tomorrow), act, None, TODAY)[0] == tomorrow
+        assert refused(act, tomorrow + timedelta(days=1), ahead)[1] == ["fields.KZ_JZRQ"]
+
+
+def test_a_first_day_set_right_in_its_field_moves_the_last_as_valid_from_does() -> None:
+    before = replace(BEFORE, metadata={"KZ_JZRQ": "2024-01-01"})
+    right = date(2024, 2, 1)
+    moved = succeeding(before, told_by_field(right), Act.CORRECT, None, TODAY)
+    assert moved == (right, date(2027, 1, 31))
+    assert moved == succeeding(before, order("years"), Act.CORRECT, right, TODAY)
+    kept = succeeding(before, told_by_field(before.valid_from), Act.CORRECT, None, TODAY)
+    assert kept == (before.valid_from, before.valid_to)
 
 
 def test_a_renewed_license_ends_later_than_before() -> None:

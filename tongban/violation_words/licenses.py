@@ -184,7 +184,7 @@ WORDS: Final = (
     (r"of the new holder", "须为新的持证人"),
     (r"of another holder", "属于另一持证人"),
     (r"the holder's own", "是持证人自己的"),
-    (r"after today, and after the first day so far", "应晚于今天，且晚于原起始日期"),
+    (r"after today, and after the first day so far", "既晚于今天，又晚于原起始日期"),
     (r"a transfer keeps the last day", "转移时截止日期不变"),
     (r"before the first day of the license that is renewed", "早于被延续证照的起始日期"),
     (r"the last day must be later than before", "截止日期应晚于原截止日期"),
