@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 
 from licenses.documents import Documents
 from licenses.issuing import Issuing, Request, Succession
@@ -106,6 +106,8 @@ class Successions:
         check_no_name(reason, [*before.people, *wish.people], name="reason")
         decide_transition(before.state, act)
         newest = self._types.newest(f"licenseTypes/{before.type_id}")
+        if act is Act.TRANSFER:
+            _check_may_move(before, newest.type, self._clock.now())
         today = date.fromisoformat(china_date(self._clock.now()))
         holders = _holders(before, newest.type, wish)
         order = validate_order(
@@ -122,14 +124,8 @@ class Successions:
         )
         if act is Act.CORRECT and wish.holders:
             _check_same_persons(self._reading.began(before), wish)
-        _check_holders(before, newest.type, act, wish)
+        _check_pictures(before, newest.type, act, wish)
         _check_change(before, order, act, wish)
-        if act is Act.TRANSFER and is_expired(before.valid_to, self._clock.now()):
-            raise FailedPrecondition(
-                "a license that has expired is not transferred: renew it first",
-                reason="LICENSE_EXPIRED",
-                message_zh="证照已过有效期，不能转移：请先换发",
-            )
         valid_from, valid_to = succeeding(before, order, act, wish.valid_from, today)
         return self._issuing.issue(
             replace(order, valid_from=None),
@@ -175,17 +171,27 @@ def _fields(before: License, wish: Wish) -> dict[str, str]:
     return {key: value for key, value in (own | dict(wish.fields)).items() if value}
 
 
-def _check_holders(before: License, kind: LicenseType, act: Act, wish: Wish) -> None:
-    """Only what its type says goes to another holder, and nobody's picture goes with it."""
-    known = {one.code for one in before.holders}
-    others = [code for _, code in wish.holders if code not in known]
-    if act is Act.TRANSFER and not kind.transferable:
+def _check_may_move(before: License, kind: LicenseType, now: datetime) -> None:
+    """Told before what is wrong with the wish: no correction of that would help."""
+    if not kind.transferable:
         raise FailedPrecondition(
             "licenses of this type are not transferred (`transferable` of the type): cancel this "
             "one, and issue one to the new holder",
             reason="NOT_TRANSFERABLE",
             message_zh="此类证照不能转移（类型未设 transferable）：请注销后为新的持证主体另行签发",
         )
+    if is_expired(before.valid_to, now):
+        raise FailedPrecondition(
+            "a license that has expired is not transferred: renew it first",
+            reason="LICENSE_EXPIRED",
+            message_zh="证照已过有效期，不能转移：请先换发",
+        )
+
+
+def _check_pictures(before: License, kind: LicenseType, act: Act, wish: Wish) -> None:
+    """Nobody's picture goes to another holder."""
+    known = {one.code for one in before.holders}
+    others = [code for _, code in wish.holders if code not in known]
     missing = [
         one.code
         for one in kind.fields
