@@ -86,7 +86,8 @@ def test_several_holders_and_a_picture_beside_the_sheet(tmp_path: Path) -> None:
 
 def test_all_files_that_are_not_there_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"picture")
-    sheet = f"holder_name,holder_code,照片,scans\n甲,1,b.png,\n乙,2,a.png,a.png;c.pdf\n丙,3,{'d' * 300}.png,\n"
+    head, long = "holder_name,holder_code,照片,scans", "d" * 300
+    sheet = f"{head}\n甲,1,b.png,\n乙,2,a.png,a.png;c.pdf\n丙,3,{long}.png,\n"
     with pytest.raises(InvalidArgument) as caught:
         Sheet(written(tmp_path, sheet), KIND).check_files()
     assert "3 files" in caught.value.message
