@@ -110,6 +110,7 @@ def test_a_types_file_is_drawn_with_the_page_beside_it(tmp_path: Path) -> None:
     code, told = run(str(own), "--out", str(tmp_path / "a.pdf"), "--json")
     assert code == 0
     assert json.loads(told)["files"][0]["file"].endswith("a.pdf")
+    assert json.loads(told)["page"] == str(tmp_path / "driving-licence.template.toml")
     own.write_text(own.read_text("utf-8").replace("required = true", "requird = true", 1), "utf-8")
     code, told = run(str(own), "--out", str(tmp_path / "a.pdf"), "--json")
     assert code == 4
@@ -125,6 +126,32 @@ def test_a_types_file_whose_page_is_nowhere_says_how_it_is_named(tmp_path: Path)
     code, told = run(str(own), "--out", str(tmp_path / "a.pdf"), "--json")
     assert (code, json.loads(told)["error"]["reason"]) == (3, "TEMPLATE_NOT_FOUND")
     assert "own-page.template.toml" in told
+
+
+def test_that_a_types_file_is_drawn_with_the_shipped_page_is_told(tmp_path: Path) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text((files("licenses") / "shipped" / "driving-licence.toml").read_text(), "utf-8")
+    code, told = run(str(own), "--out", str(tmp_path / "a.pdf"))
+    assert (code, told.splitlines()[0]) == (0, "page: driving-licence, as shipped")
+    code, told = run("driving-licence", "--out", str(tmp_path / "a.pdf"))
+    assert told.startswith(str(tmp_path / "a.pdf"))  # of a shipped type no other page could be
+
+
+def test_a_preview_is_not_written_over_what_is_edited(tmp_path: Path) -> None:
+    own, page = tmp_path / "mine.toml", tmp_path / "template.toml"
+    own.write_text((files("licenses") / "shipped" / "driving-licence.toml").read_text(), "utf-8")
+    page.write_text(TEXT, "utf-8")
+    before = own.read_bytes(), page.read_bytes()
+    for wanted, target, more in (
+        (page, page, ()),
+        (own, page, ()),
+        (own, own, ("--format", "pdf")),
+        (own, tmp_path / "page.doc", ()),
+    ):
+        code, told = run(str(wanted), "--out", str(target), "--json", *more)
+        assert (code, json.loads(told)["error"]["reason"]) == (4, "BAD_FORMAT")
+    assert (own.read_bytes(), page.read_bytes()) == before
+    assert not (tmp_path / "page.doc").exists()
 
 
 @pytest.mark.parametrize(

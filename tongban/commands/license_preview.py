@@ -7,6 +7,7 @@ import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,17 @@ Fonts = Annotated[
     Path | None,
     typer.Option(envvar="TONGBAN_FONTS", help="Folder of more fonts, as of a node."),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The files with their sizes in bytes; the page that a type's file was drawn with.
+
+    `page`: the file of it, or the name of a shipped one; None where nothing else could be drawn.
+    """
+
+    files: list[tuple[Path, int]]
+    page: Path | str | None
 
 
 @app.command("preview")
@@ -94,9 +106,15 @@ def _try(wanted: str, shape: str, path: Path, dpi: int, as_json: bool) -> None:
 
 
 def _target(wanted: str, form: str, target: Path | None) -> tuple[str, Path]:
-    """The form and the file."""
+    """The form and the file, which is no TOML, whatever the form: that would be what is edited."""
     ending = target.suffix.removeprefix(".").lower() if target else ""
-    shape = form or (ending if ending in FORMATS else "html")
+    if target and ending and (ending == "toml" or not form) and ending not in FORMATS:
+        raise InvalidArgument(
+            f"{target} ends as none of the forms: let --out end in one of {', '.join(FORMATS)}",
+            reason="BAD_FORMAT",
+            message_zh=f"{target} 的扩展名不是预览的格式：--out 应以 {'、'.join(FORMATS)} 之一结尾",
+        )
+    shape = form or ending or "html"
     if shape not in FORMATS:
         raise InvalidArgument(
             f"no form is called {shape}: choose one of {', '.join(FORMATS)}",
@@ -106,24 +124,29 @@ def _target(wanted: str, form: str, target: Path | None) -> tuple[str, Path]:
     return shape, target or Path(f"{Path(wanted).name.removesuffix('.toml')}.{shape}")
 
 
-def _write(
-    wanted: str, shape: str, path: Path, dpi: int, *, refresh: int = 0
-) -> list[tuple[Path, int]]:
-    """Draw and write; returns the files and their sizes in bytes."""
-    files = render(preview(_template(wanted)), shape, dpi=dpi, refresh=refresh)
+def _write(wanted: str, shape: str, path: Path, dpi: int, *, refresh: int = 0) -> _Written:
+    """Draw and write."""
+    template, page = _template(wanted)
+    files = render(preview(template), shape, dpi=dpi, refresh=refresh)
     written = []
     for number, data in enumerate(files, start=1):
         one = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
         write_file(one, data)
         written.append((one, len(data)))
-    return written
+    return _Written(written, page)
 
 
-def _tell(written: Sequence[tuple[Path, int]], as_json: bool) -> None:
+def _tell(made: _Written, as_json: bool) -> None:
     if as_json:
-        print_json({"files": [{"file": str(path), "bytes": size} for path, size in written]})
+        files = [{"file": str(path), "bytes": size} for path, size in made.files]
+        print_json({"page": str(made.page or ""), "files": files})
         return
-    for path, size in written:
+    if isinstance(made.page, Path):
+        out.print(say(f"page: {made.page}", f"版式：{made.page}"), markup=False)
+    elif made.page:
+        text = say(f"page: {made.page}, as shipped", f"版式：内置的 {made.page}")
+        out.print(text, markup=False)
+    for path, size in made.files:
         out.print(say(f"{path}: {size:,} bytes", f"{path}：{size:,} 字节"), markup=False)
 
 
@@ -166,12 +189,12 @@ def _stamps(files: Sequence[Path]) -> list[tuple[str, int, int]]:
     return found
 
 
-def _template(wanted: str) -> Template:
-    """The template to draw, checked against its type where there is one."""
+def _template(wanted: str) -> tuple[Template, Path | str | None]:
+    """The template to draw, checked against its type where there is one, and its page's place."""
     if not wanted.endswith(".toml"):
         for text, page in shipped():
             if parse_type(text).id == wanted:
-                return parse(page)
+                return parse(page), None
         known = ", ".join(parse_type(text).id for text, _ in shipped())
         raise NotFound(
             f"no shipped type is called {wanted}; there are {known}; a file's name ends in .toml",
@@ -189,7 +212,7 @@ def _template(wanted: str) -> Template:
             message_zh=f"{path}：不是有效的 TOML：{error}",
         ) from error
     if not is_type:
-        return _seen(path, text)
+        return _seen(path, text), None
     name = str(tomllib.loads(text).get("template", ""))
     page_file = _page_file(path, name)
     page = _text(page_file) if page_file else _shipped_page(path, name)
@@ -198,7 +221,7 @@ def _template(wanted: str) -> Template:
     template = _seen(page_file or Path(f"{name}.toml"), page, kind.slots)
     with _placed(path, text):
         checked(text, page)
-    return template
+    return template, page_file or name
 
 
 def _shipped_page(path: Path, name: str) -> str:
