@@ -27,6 +27,8 @@ from tests.builders.databases import Databases
 
 # Many nodes run at once in the tests, and only those of the portal's tests have its pages.
 os.environ.setdefault("TONGBAN_PORTAL__LISTEN", "")
+# Commands speak the language of who develops; tests read English where they name no other.
+os.environ.setdefault("TONGBAN_LANG", "en")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -151,8 +151,14 @@ DEFAULT_IDENTITY = Path("identity")
 
 
 def chinese() -> bool:
-    """Whether the reader's language is Chinese, by `TONGBAN_LANG` or the locale."""
-    wanted = os.environ.get("TONGBAN_LANG") or locale.getlocale()[0] or os.environ.get("LANG", "")
+    """Whether the reader's language is Chinese, by `TONGBAN_LANG` or the locale.
+
+    The locale as the environment names it, in POSIX's order: a system that has no data for it, as
+    slim ones, would tell another.
+    """
+    names = ("TONGBAN_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+    named = next((value for name in names if (value := os.environ.get(name))), None)
+    wanted = named or locale.getlocale()[0] or ""  # Windows names it in no variable
     return wanted.lower().startswith(("zh", "chinese"))
 
 

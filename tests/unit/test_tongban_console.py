@@ -33,6 +33,28 @@ def screen(monkeypatch):
     return said
 
 
+@pytest.mark.parametrize(
+    ("said", "chinese"),
+    [
+        ({}, False),
+        # None of these locales need be there: slim systems have none but C.
+        ({"LANG": "zh_CN.UTF-8"}, True),
+        ({"LC_ALL": "zh_CN.UTF-8", "LANG": "en_US.UTF-8"}, True),
+        ({"LC_ALL": "C.UTF-8", "LANG": "zh_CN.UTF-8"}, False),
+        ({"LC_ALL": "", "LC_MESSAGES": "zh_TW.UTF-8", "LANG": "en_US.UTF-8"}, True),
+        ({"TONGBAN_LANG": "en", "LC_ALL": "zh_CN.UTF-8"}, False),
+        ({"TONGBAN_LANG": "zh", "LC_ALL": "en_US.UTF-8"}, True),
+    ],
+)
+def test_the_language_is_the_readers(said, chinese, monkeypatch):
+    for name in ("TONGBAN_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(console.locale, "getlocale", lambda: ("en_US", "UTF-8"))
+    assert console.chinese() == chinese
+
+
 def test_a_name_is_never_broken(screen):
     console.print_table(
         "Licenses",
