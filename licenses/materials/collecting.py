@@ -254,7 +254,7 @@ class Collecting:
         plan = _still_held(collection.plan, held)
         form = handling_of(handling, collection)
         by_department = accepts(collection, principal)
-        entered, _ = entries_of(collection, entries, by_department=by_department)
+        entered, _ = entries_of(form, collection, entries, by_department=by_department)
         self._entering.check_whole(form, plan, entered)
         filling.fill(form, proven.facts, _known(plan, held), entered)
 
@@ -297,7 +297,7 @@ class Collecting:
                 held,
                 proven,
                 # As they are now: the applicant may have put others since they were checked.
-                entries_of(still, entries, by_department=by_department),
+                entries_of(handling, still, entries, by_department=by_department),
                 date.fromisoformat(china_date(now)),
             ),
             salt=fresh_salt().hex(),

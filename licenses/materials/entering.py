@@ -4,6 +4,7 @@
    first of its sources that is known. One without such a source is any text.
 2. What the applicant entered is kept with their consent and for as long; a department's system may
    enter what they did not, and replaces none of it.
+3. What they entered for a field that the form has no more is left out: nobody else could mend it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from licenses.materials import filling, planning, store
 from licenses.materials.keeping import Keeping, handling_of
 from licenses.materials.model import (
     Collection,
-    CollectionState,
     FieldSource,
     FormField,
     Handling,
@@ -83,14 +83,14 @@ class Entering:
 
     def needed(self, collection: Collection) -> tuple[str, ...]:
         """Fields that must yet be entered, as far as can be said before questions are answered."""
-        if collection.state is not CollectionState.CONSENTED:
+        if not collection.is_open(self._clock.now()):
             return ()
         needed = planning.entries_needed(self._handling(collection), collection.plan)
         return tuple(one for one in needed if not collection.entered.get(one))
 
     def fields(self, collection: Collection) -> tuple[tuple[FormField, LicenseField | None], ...]:
         """Fields that the applicant may enter, each with what it is where that is no text."""
-        if collection.state is not CollectionState.CONSENTED:
+        if not collection.is_open(self._clock.now()):
             return ()
         fields = planning.fields_entered(self._handling(collection), collection.plan)
         shapes = self._shapes.of(fields)
@@ -152,10 +152,11 @@ class Entering:
 
 
 def entries_of(
-    collection: Collection, given: Mapping[str, str], *, by_department: bool
+    handling: Handling, collection: Collection, given: Mapping[str, str], *, by_department: bool
 ) -> tuple[dict[str, str], frozenset[str]]:
-    """All that was entered, and which of it the applicant entered (rule 2)."""
-    own = dict(collection.entered)
+    """All that was entered, and which of it the applicant entered (rules 2 and 3)."""
+    asked = {one.code for one in handling.fields}
+    own = {code: value for code, value in collection.entered.items() if code in asked}
     if by_department:
         return {**given, **own}, frozenset(own)
     return {**own, **given}, frozenset((*own, *given))

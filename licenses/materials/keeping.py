@@ -325,7 +325,8 @@ class Keeping:
                 found = store.collection(session, ids["collection"])
         if found is None:
             raise _not_found()
-        return found
+        # What was entered is nobody's to read once the consent is over, swept or not.
+        return found if found.is_open(self._clock.now()) else replace(found, entered={})
 
     def check_still_open(self, session: Reads, collection_id: str) -> Collection:
         """As `check_open`, of the row, which stays as it is until the transaction ends."""

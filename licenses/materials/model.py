@@ -357,3 +357,7 @@ class Collection:
     def name(self) -> str:
         """collections/{collection}: the trail's id, and the case number of its questions."""
         return f"collections/{self.id}"
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether it may still be collected, and be entered to."""
+        return self.state is CollectionState.CONSENTED and now < self.expire_time

@@ -225,6 +225,19 @@ def test_copies_end_where_the_consent_ran_out(database: Database, tmp_path: Path
     assert [one.is_open(NOW + DAY) for one in found if one is not None] == [False, True]
 
 
+def test_nobody_reads_what_was_entered_once_the_consent_is_over(database: Database) -> None:
+    name = f"collections/{add(database, 'a', CollectionState.CONSENTED)}"
+    with database.unit_of_work() as work:
+        store.keep_entered(work.session, "a" * 24, {"phone": "10012345678"})
+
+    def read(at: datetime) -> dict[str, str]:
+        keeping = Keeping(database, None, None, str, FixedClock(at))  # type: ignore[arg-type]
+        return dict(keeping.get(name, PRINCIPAL).entered)
+
+    # Before anything was swept.
+    assert (len(read(NOW)), read(NOW + DAY)) == (1, {})
+
+
 def test_looks_and_answers_are_kept_as_long_as_they_serve(database: Database) -> None:
     case = add(database, "a", CollectionState.CONSENTED)
     keeping = Keeping(database, None, None, str, FixedClock(NOW + DAY))  # type: ignore[arg-type]

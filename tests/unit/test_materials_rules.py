@@ -9,8 +9,11 @@ import pytest
 
 from licenses.materials import filling, planning
 from licenses.materials.answers import Facts
+from licenses.materials.entering import entries_of
 from licenses.materials.handlings import check_handling
 from licenses.materials.model import (
+    Collection,
+    CollectionState,
     Comparison,
     Condition,
     Decision,
@@ -25,6 +28,7 @@ from licenses.materials.model import (
     MaterialSource,
     Proof,
     Resource,
+    Result,
 )
 from licenses.materials.planning import HeldLicense, Known
 from licenses.materials.reporting import line_of
@@ -367,3 +371,22 @@ def test_a_handling_is_refused_by_the_places_of_its_mistakes() -> None:
         "fields[0].sources[0]", "proofs[0].legal_basis", "rule[0].field", "rule[0].values",
         "rule[1].values", "rule[2].values",
     }  # fmt: skip
+
+
+def test_an_entry_for_a_field_that_the_form_has_no_more_stops_nobody() -> None:
+    form = Handling(
+        service_item=ITEM, fields=(FormField(code="phone", display_name="电话", required=True),)
+    )
+    begun = Collection(
+        id="a" * 24, service_item=ITEM, department="departments/human-resources",
+        holder_index=b"", state=CollectionState.CONSENTED, plan=(), result=Result(),
+        create_time=NOW, expire_time=NOW + timedelta(days=1), actor="x",
+        entered={"phone": "10012345678", "fax": "10012345679"},
+    )  # fmt: skip
+    entered, own = entries_of(form, begun, {"phone": "1"}, by_department=True)
+    assert (entered, own) == ({"phone": "10012345678"}, {"phone"})
+    assert filling.fill(form, Facts(), {}, entered, own)[0].origin == "applicant"
+    # What the department's own system says wrongly is still told.
+    entered, _ = entries_of(form, begun, {"fax": "1"}, by_department=True)
+    with pytest.raises(InvalidArgument):
+        filling.fill(form, Facts(), {}, entered)
