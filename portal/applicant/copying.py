@@ -51,7 +51,6 @@ FORMS: Final = {
 }
 LONGEST: Final = timedelta(days=365)
 USUAL: Final = timedelta(days=30)
-_MADE: Final = "made "
 
 
 @APPLICANT
@@ -131,14 +130,15 @@ async def make(request: Request, person: Person) -> Response:
         return await _form(request, ask, subject, Form(sent=given, error=error))
     if subject.delegation is None:
         return RedirectResponse(_address(made.name), 303)
-    person.keep_picture((_MADE + made.name, 0), made.document)
     form = "pdf" if asked.format == FORMS["pdf"] else "ofd"
+    address = f"{subject.back}/{made.name}.{form}"
+    person.keep_picture((address, 0), made.document)
     return page(
         request,
         "applicant/copy_made.html",
         subject=subject,
         asked=asked,
-        address=f"{subject.back}/{made.name}.{form}",
+        address=address,
         form=form,
         size=len(made.document),
         sha256=made.sha256,
@@ -149,10 +149,11 @@ async def make(request: Request, person: Person) -> Response:
 async def made_as_agent(request: Request, person: Person) -> Response:
     """A copy that an agent made in this session, while its delegation is open."""
     await open_delegation(asking(request, person), request.path_params["delegation"])
-    file = person.pictures.get((_MADE + _name(request), 0))
-    form = request.path_params["form"]
-    if file is None or form not in FORMS:
+    # By its whole address: under another delegation, or as another form, it is not there.
+    file = person.pictures.get((request.url.path, 0))
+    if file is None:
         raise HTTPException(404)
+    form = request.path_params["form"]
     return to_save(file, f"application/{form}", f"copy.{form}")
 
 

@@ -379,6 +379,9 @@ def test_an_agent_makes_a_copy_where_the_delegation_allows_it(
             looks = holder.get("/my/looks").text.partition('id="licenses"')[2]
             assert "您的受托人</strong> 制作了加注件" in looks
             assert agent.get(file).status_code == 200
+            for wrong in (file.replace(copies, codes), file.replace(".pdf", ".ofd")):
+                assert wrong != file
+                assert agent.get(wrong).status_code == 404
             assert holder.get(file).status_code == 404
             ended = {**token_of(holder, "/my/delegations"), "name": copies.removeprefix("/my/")}
             assert holder.post("/my/delegations/end", data=ended).status_code == 303
