@@ -21,8 +21,8 @@ from portal.sessions.keeping import Person
 from seal.v1 import seal_pb2
 
 SOON = 30
-_YEAR = re.compile(r"[12][0-9]{3}")
 """Days before a certificate's end from which it is told."""
+_YEAR = re.compile(r"[12][0-9]{3}")
 MANY = 100
 """More than so many are not counted."""
 SHOWN = 5
