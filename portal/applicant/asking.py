@@ -29,7 +29,7 @@ from licenses.v1 import (
     presentations_pb2_grpc,
 )
 from portal import catalog
-from portal.applicant.words import FIELDS, TECHNICAL
+from portal.applicant.contents import Said, said_by
 from portal.node import PART, told
 from portal.sessions.keeping import Person
 from runtime.errors import NotFound
@@ -106,21 +106,13 @@ class Asking:
         document: bytes = answer.document
         return document
 
-    async def fields(self, held: licenses_pb2.License) -> list[tuple[str, str, str, str]]:
-        """Key, English and Chinese name, and value of what a license says, in reading order."""
+    async def said(self, held: licenses_pb2.License) -> list[Said]:
+        """What a license says, in reading order."""
         asked = licenses_pb2.GetLicenseTypeRequest(
             name=held.license_type, version=held.type_version
         )
         found = await told(self.licenses.GetLicenseType(asked, timeout=SECONDS))
-        own = {
-            one.code: (one.display_name_en or one.display_name, one.display_name)
-            for one in found.license_type.fields
-        }
-        names: Mapping[str, tuple[str, str]] = {**FIELDS, **own}
-        keys = [key for key in names if key in held.metadata]
-        keys += sorted(set(held.metadata) - set(keys) - TECHNICAL)
-        said = [(key, *names.get(key, (key, key)), held.metadata[key]) for key in keys]
-        return [one for one in said if not one[3].startswith(("sha256:", "[["))]
+        return said_by(held, found.license_type)
 
     async def cases(self) -> list[Any]:
         """The newest of what the person agreed to, without forms."""

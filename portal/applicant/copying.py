@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
@@ -20,6 +19,7 @@ from starlette.routing import Route
 
 from licenses.v1 import copies_pb2 as pb
 from licenses.v1 import delegations_pb2, licenses_pb2
+from portal.applicant import sheets
 from portal.applicant.asking import PAGE, SECONDS, Asking, asking
 from portal.applicant.delegated import (
     ONE_DELEGATED,
@@ -35,10 +35,7 @@ from portal.applicant.holding import (
     ONE,
     address_of,
     check_in_force,
-    keep,
-    kept,
 )
-from portal.applicant.pictures import first_page
 from portal.node import told
 from portal.pages import after, page, to_save
 from portal.sessions.access import form_of, one
@@ -160,9 +157,9 @@ async def made_as_agent(request: Request, person: Person) -> Response:
 @APPLICANT
 async def large(request: Request, person: Person) -> Response:
     """One copy: what it is for, and how it looks."""
-    found = await _read(request, person)
+    found, drawn = await _read(request, person), []
     if found.copy.format == FORMS["pdf"]:
-        keep(person, found.copy.name, await asyncio.to_thread(first_page, found.document))
+        drawn = await sheets.begin(request, person, found.copy.name, found.document)
     return page(
         request,
         "applicant/copy.html",
@@ -170,7 +167,7 @@ async def large(request: Request, person: Person) -> Response:
         of=address_of(found.copy.license),
         made=found.copy.make_time.ToDatetime(UTC),
         state=_state(found.copy),
-        drawn=found.copy.format == FORMS["pdf"],
+        sheets=drawn,
         size=len(found.document),
         ending=not found.copy.HasField("end_time") and _is_within(found.copy),
     )
@@ -178,15 +175,16 @@ async def large(request: Request, person: Person) -> Response:
 
 @APPLICANT
 async def picture(request: Request, person: Person) -> Response:
-    """The first page of a copy, PNG."""
-    drawn = await kept(person, _name(request), asking(request, person))
-    if drawn is None:
+    """A sheet of a copy, PNG."""
+
+    async def read() -> bytes:
         found = await _read(request, person)
         if found.copy.format != FORMS["pdf"]:
             raise HTTPException(404)
-        drawn = await asyncio.to_thread(first_page, found.document)
-        keep(person, found.copy.name, drawn)
-    return Response(drawn, media_type="image/png", headers={"Cache-Control": "no-store"})
+        return bytes(found.document)
+
+    ask = asking(request, person)
+    return await sheets.picture(request, person, _name(request), ask, read)
 
 
 @APPLICANT

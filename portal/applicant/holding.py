@@ -1,16 +1,13 @@
-"""The applicant's own licenses: all of them, one large, its picture and its files.
+"""The applicant's own licenses: all of them, one large, its sheets and its files.
 
 1. Whatever is asked is asked as the person, with their own number; a name of somebody else's
    license is answered as one that is not.
 2. An address has the name of a license and nothing personal.
-3. A picture that was drawn before is shown only after the node said that the session lasts, and for
-   five minutes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -21,8 +18,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from licenses.v1 import delegations_pb2, licenses_pb2
-from portal.applicant.asking import Asking, asking, in_parts
-from portal.applicant.pictures import first_page
+from portal.applicant import sheets
+from portal.applicant.asking import asking, in_parts
+from portal.applicant.contents import with_holders_in_rows
 from portal.applicant.words import EXPIRED, NOT_YET, STATES
 from portal.pages import after, page, to_save
 from portal.sessions.access import for_roles
@@ -35,8 +33,6 @@ from runtime.identity import Role
 
 APPLICANT: Final = for_roles(Role.APPLICANT)
 ONE: Final = "/my/licenses/{department}/{license}"
-#: Seconds for which a drawn picture is shown again.
-KEPT: Final = 300
 _FORMS: Final = {
     "pdf": (licenses_pb2.LICENSE_FORMAT_PDF, "application/pdf"),
     "ofd": (licenses_pb2.LICENSE_FORMAT_OFD, "application/ofd"),
@@ -67,45 +63,20 @@ async def large(request: Request, person: Person) -> Response:
     """One license, with its state and what its seal is worth now."""
     ask = asking(request, person)
     held = await ask.license(name_of(request))
-    document, fields = await asyncio.gather(ask.document(held.name), ask.fields(held))
-    _draw(request, person, held.name, document)
-    answer = await _judged(request, person, document)
+    document, fields = await asyncio.gather(ask.document(held.name), ask.said(held))
+    drawn, answer = await asyncio.gather(
+        sheets.begin(request, person, held.name, document), _judged(request, person, document)
+    )
     return page(
         request,
         "applicant/license.html",
         held=held,
         address=address_of(held.name),
         state=state_of(held),
-        fields=fields,
+        fields=with_holders_in_rows(fields, held),
         answer=answer,
+        sheets=drawn,
     )
-
-
-def _drawings(request: Request) -> dict[tuple[str, str], asyncio.Task[None]]:
-    """Pictures that are being drawn, by account and license."""
-    state = request.app.state
-    if not hasattr(state, "drawings"):
-        state.drawings = {}
-    held: dict[tuple[str, str], asyncio.Task[None]] = state.drawings
-    return held
-
-
-def _draw(request: Request, person: Person, name: str, document: bytes) -> None:
-    """Begin to draw a picture that is not there, which the page that shows it need not wait for."""
-    drawings, place = _drawings(request), (person.account, name)
-    if place in drawings or _kept(person, name) is not None:
-        return
-
-    async def draw() -> None:
-        keep(person, name, await asyncio.to_thread(first_page, document))
-
-    def over(done: asyncio.Task[None]) -> None:
-        drawings.pop(place, None)
-        if not done.cancelled():
-            done.exception()  # who asks for the picture tries again, and is told
-
-    task = drawings[place] = asyncio.create_task(draw())
-    task.add_done_callback(over)
 
 
 async def _judged(request: Request, person: Person, document: bytes) -> Answer | None:
@@ -120,34 +91,9 @@ async def _judged(request: Request, person: Person, document: bytes) -> Answer |
 
 @APPLICANT
 async def picture(request: Request, person: Person) -> Response:
-    """The first page of a license, PNG."""
+    """A sheet of a license, PNG."""
     name, ask = name_of(request), asking(request, person)
-    drawing = _drawings(request).get((person.account, name))
-    if drawing is not None:
-        await asyncio.wait([drawing])
-    drawn = await kept(person, name, ask)
-    if drawn is None:
-        document = await ask.document(name)
-        drawn = await asyncio.to_thread(first_page, document)
-        keep(person, name, drawn)
-    return Response(drawn, media_type="image/png", headers={"Cache-Control": "no-store"})
-
-
-def keep(person: Person, name: str, drawn: bytes) -> None:
-    """Keep a picture for as long as rule 3 says."""
-    person.keep_picture((name, int(time.monotonic()) // KEPT), drawn)
-
-
-async def kept(person: Person, name: str, ask: Asking) -> bytes | None:
-    """A picture that was kept, after the node was asked whether the session lasts."""
-    drawn = _kept(person, name)
-    if drawn is not None:
-        await ask.lasts()
-    return drawn
-
-
-def _kept(person: Person, name: str) -> bytes | None:
-    return person.pictures.get((name, int(time.monotonic()) // KEPT))
+    return await sheets.picture(request, person, name, ask, lambda: ask.document(name))
 
 
 @APPLICANT

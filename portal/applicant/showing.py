@@ -53,7 +53,7 @@ async def choose(request: Request, person: Person) -> Response:
 
 async def _choose(request: Request, ask: Asking, subject: Subject, form: Form) -> Response:
     check_in_force(subject.held)
-    fields, departments = await asyncio.gather(ask.fields(subject.held), ask.departments())
+    fields, departments = await asyncio.gather(ask.said(subject.held), ask.departments())
     return page(
         request,
         "applicant/choose.html",
@@ -109,8 +109,8 @@ async def show(request: Request, person: Person) -> Response:
 
 async def _facts(ask: Asking, subject: Subject, asked: dict[str, Any], made: Any) -> dict[str, Any]:
     """What the page of a code says, and the page to save."""
-    fields, departments = await asyncio.gather(ask.fields(subject.held), ask.departments())
-    labels = {key: (english, chinese) for key, english, chinese, _ in fields}
+    fields, departments = await asyncio.gather(ask.said(subject.held), ask.departments())
+    labels = {one.key: one.names for one in fields}
     return {
         "held": subject.held,
         "until": made.expire_time.ToDatetime(UTC),

@@ -18,6 +18,10 @@ FIELDS: Final = {
     "ZZBFRQ": ("Issued on", "颁发日期"),
     "ZZYXQQSRQ": ("Valid from", "有效期起"),
     "ZZYXQJZRQ": ("Valid until", "有效期止"),
+    # Of a license that was made from a paper one.
+    "KZ_SJLY": ("Where it comes from", "数据来源"),
+    "KZ_YZZBH": ("Number of the paper license", "原证号"),
+    "KZ_YZZRQ": ("Date of the paper license", "原发证日期"),
 }
 #: What the standard has for machines: nobody chooses these one by one.
 TECHNICAL: Final = frozenset(

@@ -41,7 +41,7 @@ SCOPE_PERSON: Final = "tongban.person"
 IDLE: Final = float(IDLE_SECONDS)
 GREATEST: Final = 5_000
 OF_ONE: Final = 8
-PICTURES: Final = 24
+PICTURES: Final = 64
 #: Bytes of the pictures of all sessions.
 PICTURES_ALL: Final = 128 * 1024 * 1024
 SWEEP: Final = 60.0

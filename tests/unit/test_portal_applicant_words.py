@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -9,7 +10,10 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pypdfium2
 import pytest
+from PIL import Image
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from licenses.accesses import model as accesses
@@ -18,7 +22,16 @@ from licenses.v1 import delegations_pb2, licenses_pb2, materials_pb2, presentati
 from licenses.verifying import model as verified
 from licenses.wallets import model as wallets
 from portal import pages
-from portal.applicant import delegating, entries, holding, looks, needing, words
+from portal.applicant import (
+    contents,
+    delegating,
+    entries,
+    holding,
+    looks,
+    needing,
+    sheets,
+    words,
+)
 from portal.applicant.forms import Form
 from portal.applicant.proving import Taken, _readme
 from portal.applicant.results import RESULTS, result_of
@@ -183,11 +196,101 @@ async def test_a_kept_picture_is_shown_only_while_the_session_lasts() -> None:
 
     person = cast("Any", SimpleNamespace(pictures={}))
     person.keep_picture = person.pictures.__setitem__
-    assert await holding.kept(person, "a license", asking(over)) is None
-    holding.keep(person, "a license", b"picture")
-    assert await holding.kept(person, "a license", asking(lasts)) == b"picture"
+    assert await sheets.kept(person, "a license", 2, asking(over)) is None
+    sheets.keep(person, "a license", 2, b"picture")
+    assert await sheets.kept(person, "a license", 2, asking(lasts)) == b"picture"
+    assert await sheets.kept(person, "a license", 1, asking(lasts)) is None
     with pytest.raises(DomainError):
-        await holding.kept(person, "a license", asking(over))
+        await sheets.kept(person, "a license", 2, asking(over))
+
+
+async def test_every_sheet_is_drawn_and_the_file_is_read_once() -> None:
+    async def lasts() -> None:
+        return None
+
+    async def unread() -> bytes:
+        raise AssertionError("opened again, which is another look")
+
+    blank = pypdfium2.PdfDocument.new()
+    for size in ((400, 200), (200, 400), (200, 200)):
+        blank.new_page(*size)
+    file = io.BytesIO()
+    blank.save(file)
+    ask = cast("Any", SimpleNamespace(lasts=lasts))
+    person = cast("Any", SimpleNamespace(account="accounts/a", pictures={}))
+    person.keep_picture = person.pictures.__setitem__
+    request = request_with()
+
+    async def asked(**query: str) -> Image.Image:
+        request.query_params = query
+        answer = await sheets.picture(request, person, "a license", ask, unread)
+        return Image.open(io.BytesIO(bytes(answer.body)))
+
+    sizes = await sheets.begin(request, person, "a license", file.getvalue())
+    assert sizes == [(1100, 550), (1100, 2200), (1100, 1100)]
+    assert [(await asked()).size, *[(await asked(sheet=n)).size for n in "23"]] == sizes
+    for wrong in ("0", "4", "-1", "x", "²", ""):
+        with pytest.raises(HTTPException):
+            await asked(sheet=wrong)
+
+
+def test_what_a_license_says_is_told_in_words() -> None:
+    held = licenses_pb2.License(
+        metadata={
+            "ZZMC": "某证",
+            "CZZT": "某甲、某公司",
+            "CZZTDM": "1、2",
+            "CZZTDMLX": "公民身份号码、统一社会信用代码",
+            "KZ_XB": "2",
+            "KZ_CX": '[{"CL":"小型汽车","DH":"C1"},{"DH":"D"}]',
+            "KZ_ZP": "sha256:00",
+            "KZ_SJLY": "历史数据电子化",
+            "KZ_YZZBH": "旧字第1号",
+        },
+        holders=[
+            licenses_pb2.Holder(name="某甲", code="1"),
+            licenses_pb2.Holder(name="某公司", code="2"),
+        ],
+    )
+    sexes = [licenses_pb2.CodeValue(code=code, name=name) for code, name in ("1男", "2女")]
+    field = licenses_pb2.LicenseField
+    kind = licenses_pb2.LicenseType(
+        fields=[
+            field(code="KZ_XB", display_name="性别", display_name_en="Sex", values=sexes),
+            field(
+                code="KZ_CX",
+                display_name="准驾车型",
+                kind=licenses_pb2.FIELD_KIND_TABLE,
+                columns=[
+                    field(code="DH", display_name="代号"),
+                    field(code="CL", display_name="车"),
+                ],
+            ),
+            field(code="KZ_ZP", display_name="照片", kind=licenses_pb2.FIELD_KIND_IMAGE),
+        ]
+    )
+    said = contents.said_by(held, kind)
+    assert {one.names[1]: one.text for one in said} == {
+        "证照名称": "某证",
+        "持证主体": "某甲、某公司",
+        "持证主体代码": "1、2",
+        "代码类型": "公民身份号码、统一社会信用代码",
+        "数据来源": "历史数据电子化",
+        "原证号": "旧字第1号",
+        "性别": "女",
+        "准驾车型": "C1，小型汽车；D",
+    }
+    assert said[-1].rows == (("C1", "小型汽车"), ("D", ""))
+    told = {one.key: one.rows for one in contents.with_holders_in_rows(said, held)}
+    assert told["CZZT"] == (
+        ("某甲", "公民身份号码", "1"),
+        ("某公司", "统一社会信用代码", "2"),
+    )
+    assert not told.keys() & {"CZZTDM", "CZZTDMLX"}
+    held.metadata["CZZTDMLX"] = "公民身份号码"
+    assert {row[1] for row in contents.with_holders_in_rows(said, held)[1].rows} == {"公民身份号码"}
+    del held.holders[1]
+    assert contents.with_holders_in_rows(said, held) == said
 
 
 def test_what_a_download_lacks_stands_in_it() -> None:
