@@ -65,7 +65,7 @@ def read_day(text: str) -> date | None:
 
 def _text(one: LicenseField, text: str) -> str:
     if one.pattern and not matches(one.pattern, text):
-        return "not of the form that the type asks for"
+        return f"not of the form that the type asks for: {one.pattern}"
     return ""
 
 

@@ -96,6 +96,53 @@ def test_values_that_contradict_each_other_are_refused(
     assert wrong_fields(an_order_of(name, **fields)) == places
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "good", "bad"),
+    [
+        (
+            "real-estate-certificate",
+            "KZ_BDCDYH",
+            ["990101001001GB00018F00030501", "990101 001001 GB00018 W00000000"],
+            [
+                "hello",
+                "990101001001GB00018F0003050",
+                "990101001001GB00018F000305011",
+                "990101001001XB00018F00030501",
+                "990101001001GB00018X00030501",
+                "990101001001gb00018f00030501",
+            ],
+        ),
+        (
+            "real-estate-certificate",
+            "KZ_ZSH",
+            ["示（2026）示范县不动产权第0000018号", "示(2026)示范县不动产权第 0000018 号"],
+            ["x", "示（26）示范县不动产权第0000018号", "示（2026）示范县不动产权第号"],
+        ),
+        ("temporary-identity-card", "KZ_MZ", ["汉", "维吾尔", "基诺"], ["火星族", "汉族", "01"]),
+    ],
+)
+def test_what_has_a_form_has_it(name: str, field: str, good: list[str], bad: list[str]) -> None:
+    order = Sample(name).order()
+
+    def wrong(value: str) -> list[str]:
+        fields = {**order.fields, field: value}
+        try:
+            validate_order(replace(order, fields=fields), TODAY)
+        except InvalidArgument as error:
+            return [one.field for one in error.violations]
+        return []
+
+    assert {value: wrong(value) for value in good} == {value: [] for value in good}
+    assert {value: wrong(value) for value in bad} == {value: [f"fields.{field}"] for value in bad}
+
+
+def test_a_card_names_each_ethnic_group_of_the_standard_once() -> None:
+    names = {
+        one.name for field in CARD.type.fields if field.code == "KZ_MZ" for one in field.values
+    }
+    assert len(names - {"其他"}) == 56
+
+
 def test_a_field_is_not_before_any_date_of_a_column() -> None:
     order = an_order_of("driving-licence", KZ_CXMX=rows(*CLASSES))
     fields = [

@@ -37,7 +37,7 @@ WORDS: Final = (
     (r"has a character that shows nothing or turns the text \((U\+\w+)\)",
      r"含有不可见或改变文字方向的字符（\1）"),
     (r"has spaces at an end", "首尾有空格"),
-    (r"not of the form that the type asks for", "不符合证照类型规定的格式"),
+    (r"not of the form that the type asks for: (.+)", r"不符合证照类型规定的格式：\1"),
     (r"not a date, YYYY-MM-DD", "不是日期（YYYY-MM-DD）"),
     (r"not a day from 1800 to 2200", "不是 1800 年至 2200 年间的日期"),
     (r"not a whole number", "不是整数"),
