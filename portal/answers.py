@@ -45,7 +45,8 @@ class Answer:
     @property
     def size(self) -> int:
         """About how many bytes of memory it takes; pictures are by far the most."""
-        large = (len(one) for one in self.facts.values() if isinstance(one, str | bytes))
+        facts = (fact if isinstance(fact, tuple) else (fact,) for fact in self.facts.values())
+        large = (len(one) for fact in facts for one in fact if isinstance(one, str | bytes))
         return _EACH + sum(large)
 
 

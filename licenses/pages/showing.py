@@ -1,10 +1,12 @@
-"""A program that draws the first page of somebody's document, and ends: `python -m` this module.
+"""A program that draws the first pages of somebody's document, and ends: `python -m` this module.
 
-1. The document comes on standard input; on standard output go a line of JSON and, where it could be
-   drawn, a PNG. It reads no setting, no key and no other file but fonts, and writes none.
+1. The document comes on standard input; on standard output goes for each page a line of JSON and a
+   PNG, as soon as it is drawn; a line without one says why there is none. It reads no setting, no
+   key and no other file but fonts, and writes none.
 2. A document may be made to harm whoever draws it. So it is drawn in a process of its own, which
    bounds itself before it reads: seconds, memory, files, no child; who starts it bounds the time.
-3. What cannot be drawn as it is is not drawn at all, and the line says why.
+3. What cannot be drawn as it is is not drawn at all, and the line says why; of a long document only
+   the first pages are.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import json
 import resource
 import sys
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, Final
@@ -24,6 +27,8 @@ from licenses.pages.pdf import write_pdf
 from runtime.errors import DomainError, InvalidArgument
 
 WIDTH: Final = 1000
+#: So many pages are drawn of a document that has more.
+MOST: Final = 4
 GREATEST: Final = 32 << 20
 _TALLEST: Final = 3
 _LIMITS: Final = (
@@ -40,19 +45,20 @@ _BUNDLE: Final = b"mimetypeapplication/vnd.etsi.asic-e"
 _open_pdf: Any = pypdfium2.PdfDocument
 
 
-def show(document: bytes) -> tuple[int, bytes]:
-    """How many pages there are, and the first as a PNG.
+def show(document: bytes) -> Iterator[tuple[int, bytes]]:
+    """How many pages there are, and the first ones, each as a PNG.
 
     Raises InvalidArgument: PICTURE_NONE, PDF_UNREADABLE, and those of `read_ofd`.
     """
     if _BUNDLE in document[:100]:
         document = _bundled(document)
     if document.startswith(b"%PDF-"):
-        return _drawn(document)
-    if document.startswith(b"PK"):
+        yield from _drawn(document)
+    elif document.startswith(b"PK"):
         # What is attached has no picture.
-        return _drawn(write_pdf(replace(read_ofd(document), metadata={}, attachments=())))
-    raise _none()
+        yield from _drawn(write_pdf(replace(read_ofd(document), metadata={}, attachments=())))
+    else:
+        raise _none()
 
 
 def _bundled(bundle: bytes) -> bytes:
@@ -68,22 +74,26 @@ def _bundled(bundle: bytes) -> bytes:
     raise _none()
 
 
-def _drawn(data: bytes) -> tuple[int, bytes]:
+def _drawn(data: bytes) -> Iterator[tuple[int, bytes]]:
     try:
         pdf = _open_pdf(data)
         # A seal is a signature field's appearance: without the form it would not be drawn.
         pdf.init_forms()
-        sheet = pdf[0]
-        width, height = sheet.get_size()
-        scale = min(WIDTH / width, WIDTH * _TALLEST / height)
-        picture = sheet.render(scale=scale, may_draw_forms=True).to_pil().convert("RGB")
+        for number in range(max(1, min(len(pdf), MOST))):
+            yield len(pdf), _picture(pdf[number])
     except (pypdfium2.PdfiumError, ZeroDivisionError, IndexError, OSError) as error:
         raise InvalidArgument(
             "the PDF cannot be drawn", reason="PDF_UNREADABLE", message_zh="PDF 文件无法绘制"
         ) from error
+
+
+def _picture(sheet: Any) -> bytes:
+    width, height = sheet.get_size()
+    scale = min(WIDTH / width, WIDTH * _TALLEST / height)
+    picture = sheet.render(scale=scale, may_draw_forms=True).to_pil().convert("RGB")
     out = BytesIO()
     picture.quantize(64).save(out, "PNG")
-    return len(pdf), out.getvalue()
+    return out.getvalue()
 
 
 def _none() -> InvalidArgument:
@@ -93,20 +103,24 @@ def _none() -> InvalidArgument:
 
 
 def main() -> int:
-    """Draw what comes; 0 where there is a picture."""
+    """Draw what comes; 0 where there are pictures."""
     for what, most in _LIMITS:
         resource.setrlimit(what, (most, most))
     document = sys.stdin.buffer.read(GREATEST + 1)
     try:
         if len(document) > GREATEST:
             raise _none()
-        pages, picture = show(document)
+        for pages, picture in show(document):
+            _tell({"pages": pages, "size": len(picture)}, picture)
     except DomainError as error:
-        told = {"reason": error.reason}
-        sys.stdout.buffer.write(json.dumps(told).encode() + b"\n")
+        _tell({"reason": error.reason})
         return 1
-    sys.stdout.buffer.write(json.dumps({"pages": pages}).encode() + b"\n" + picture)
     return 0
+
+
+def _tell(line: dict[str, int | str], picture: bytes = b"") -> None:
+    sys.stdout.buffer.write(json.dumps(line).encode() + b"\n" + picture)
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -306,7 +307,7 @@ async def _judged(
     if size > GREATEST_DRAWN:
         return answer, Shown(reason="PICTURE_NONE")
     await document.seek(0)
-    return answer, await room.drawing.first_page(await document.read(size))
+    return answer, await room.drawing.first_pages(await document.read(size))
 
 
 async def _license_in(document: UploadFile, verdict: seal_pb2.Verdict) -> bytes:
@@ -334,8 +335,8 @@ def _answered(
         kind=kind,
         name=name,
         size=size,
-        shown=shown,
-        picture=picture(shown.picture) if shown and shown.picture else "",
+        shown=shown and replace(shown, pictures=()),
+        pictures=tuple(map(picture, shown.pictures)) if shown else (),
         at=datetime.now(UTC),
         host=request.url.netloc,
     )

@@ -28,9 +28,9 @@ _INHERITED: Final = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """The first page as a PNG, or why there is none."""
+    """The first pages, each as a PNG, or why there is none."""
 
-    picture: bytes = b""
+    pictures: tuple[bytes, ...] = ()
     pages: int = 0
     #: PICTURE_NONE, PICTURE_LATE, or what the program said.
     reason: str = ""
@@ -43,8 +43,8 @@ class Drawing:
         self._places = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
 
-    async def first_page(self, document: bytes) -> Shown:
-        """The first page of an OFD, a PDF, or a bundle's. Never raises on what they hold."""
+    async def first_pages(self, document: bytes) -> Shown:
+        """The first pages of an OFD, a PDF, or a bundle's. Never raises on what they hold."""
         if len(document) > GREATEST_DRAWN or self._waiting >= MOST_WAITING:
             return Shown(reason="PICTURE_NONE" if self._waiting < MOST_WAITING else "PICTURE_LATE")
         self._waiting += 1
@@ -72,11 +72,21 @@ async def _drawn(document: bytes) -> Shown:
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-    line, _, picture = out.partition(b"\n")
-    try:
-        told = json.loads(line)
-    except ValueError:
-        return Shown(reason="PICTURE_NONE")  # it was ended by its own bounds
-    if process.returncode or not picture:
-        return Shown(reason=str(told.get("reason", "PICTURE_NONE")))
-    return Shown(picture=picture, pages=int(told["pages"]))
+    return read_pictures(out)
+
+
+def read_pictures(out: bytes) -> Shown:
+    """What the program told; it may have been ended by its own bounds at any byte."""
+    found = Shown(reason="PICTURE_NONE")
+    while out:
+        line, _, out = out.partition(b"\n")
+        try:
+            told = json.loads(line)
+        except ValueError:
+            break
+        size = int(told.get("size", 0))
+        if not 0 < size <= len(out):
+            return found if found.pictures else Shown(reason=told.get("reason", found.reason))
+        found = Shown(pictures=(*found.pictures, out[:size]), pages=int(told["pages"]))
+        out = out[size:]
+    return found

@@ -161,10 +161,10 @@ def test_a_layman_reads_a_verdict(node, browser, shown, files, language):
             assert not [one for one in titles if re.fullmatch("[a-z_]+", one)]
             judged(page, f"verdict-{name.replace('_', '-')}", language)
         # The other language has the same verdict, of the same look.
-        at = page.locator("main > p.small").last.inner_text().split("·")[0].split()[-2:]
+        at = page.locator(".report > p.small").last.inner_text().split("·")[0].split()[-2:]
         page.locator("header a.language").last.click()
         expect(word).to_have_text(english if language == "zh" else chinese)
-        assert page.locator("main > p.small").last.inner_text().split("·")[0].split()[-2:] == at
+        assert page.locator(".report > p.small").last.inner_text().split("·")[0].split()[-2:] == at
         assert all(url.startswith(node.url) for url in asked)
         assert not [url for url in asked if any(code in url for code in shown.codes.values())]
 

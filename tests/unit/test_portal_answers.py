@@ -57,7 +57,7 @@ def test_what_is_kept_is_bounded() -> None:
         kept.keep(an_answer(), at)
     assert kept.find(last, [MINE]) is None
     # One picture that is larger than all may be is still shown to who sent it; no other is kept.
-    large = kept.keep(an_answer(picture="x" * MOST_BYTES), MINE).removeprefix("/answers/")
+    large = kept.keep(an_answer(pictures=("x" * MOST_BYTES,)), MINE).removeprefix("/answers/")
     assert kept.find(large, [MINE])
     assert len(kept._held) == 1
 

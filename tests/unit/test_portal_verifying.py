@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from exchange.v1 import audit_pb2
 from licenses.checks import CARD_NOT_SEEN
-from licenses.pages.showing import show
+from licenses.pages.showing import MOST, show
 from licenses.presentations.model import Refusal
 from licenses.v1 import licenses_pb2, presentations_pb2, verifying_pb2
 from licenses.verifying.model import Fault
@@ -26,6 +26,7 @@ from portal.verifier.downloads import MOST_RECORDS, enclosed_in, records_of, tog
 from portal.verifier.limits import ASKED, IN_VAIN, Bucket, Visitors, place_of
 from portal.verifier.model import Light, answer_of
 from portal.verifier.pages import Verifying
+from portal.verifier.pictures import Shown, read_pictures
 from portal.verifier.recorded import answer_to_record
 from runtime.errors import InvalidArgument, ResourceExhausted
 from seal.v1 import seal_pb2
@@ -254,11 +255,16 @@ def test_one_visitor_does_not_keep_the_others_waiting() -> None:
     assert place_of("") == ""
 
 
-def test_a_first_page_is_drawn_or_it_is_said_why_not() -> None:
-    for document in (plain_ofd(), plain_pdf()):
-        pages, picture = show(document)
-        assert pages == 1
-        assert picture.startswith(b"\x89PNG")
+def test_first_pages_are_drawn_or_it_is_said_why_not() -> None:
+    for document, pages in (
+        (plain_ofd(), 1),
+        (plain_pdf(), 1),
+        (plain_pdf(2), 2),
+        (plain_pdf(9), 9),
+    ):
+        drawn = list(show(document))
+        assert [one for one, _ in drawn] == [pages] * min(pages, MOST)
+        assert all(picture.startswith(b"\x89PNG") for _, picture in drawn)
     for data, reason in (
         (b"%PDF-1.7\nnothing", "PDF_UNREADABLE"),
         (b"PK\x03\x04nothing", "OFD_UNREADABLE"),
@@ -266,8 +272,19 @@ def test_a_first_page_is_drawn_or_it_is_said_why_not() -> None:
         (b"PK\x03\x04" + b"\0" * 26 + b"mimetypeapplication/vnd.etsi.asic-e+zip", "PICTURE_NONE"),
     ):
         with pytest.raises(InvalidArgument) as error:
-            show(data)
+            list(show(data))
         assert error.value.reason == reason
+
+
+def test_what_was_drawn_before_the_program_ended_is_shown() -> None:
+    first, second = (b'{"pages": 3, "size": 4}\n' + picture for picture in (b"one\n", b"two\n"))
+    whole = Shown(pictures=(b"one\n", b"two\n"), pages=3)
+    assert read_pictures(first + second) == whole
+    assert read_pictures(first + second + b'{"reason": "PDF_UNREADABLE"}\n') == whole
+    for end in range(len(second)):
+        assert read_pictures(first + second[:end]) == Shown(pictures=(b"one\n",), pages=3)
+        assert read_pictures(first[:end]) == Shown(reason="PICTURE_NONE")
+    assert read_pictures(b'{"reason": "PDF_UNREADABLE"}\n') == Shown(reason="PDF_UNREADABLE")
 
 
 async def test_a_refused_form_keeps_what_was_typed_and_marks_the_field() -> None:
