@@ -106,6 +106,12 @@ def print_collection(one: pb.Collection, as_json: bool) -> None:
             *([(say("to enter", "需填写"), "、".join(one.entries))] if one.entries else []),
         ],
     )
+    if one.entered:
+        print_table(
+            say("Entered by the applicant", "申请人已填写"),
+            (say("field", "字段"), say("value", "值")),
+            sorted(one.entered.items()),
+        )
     if one.looks:
         print_table(
             say("Who looked", "查看记录"),
