@@ -48,6 +48,10 @@ CONSENT: Final = "申请人本人登录门户后逐项勾选同意"
 #: A form's fields, and what else is sent with them.
 _FIELDS: Final = 110
 _CHOICE: Final = "choice-"
+#: A look at a case is one at all of it, before it is collected too; others are told by license.
+_LOOKS: Final = {
+    "collection_read": ("read your application and its form", "查阅了本次申请及其表单"),
+}
 
 
 @APPLICANT
@@ -348,7 +352,7 @@ def _look(one: pb.CollectionLook, departments: Mapping[str, str]) -> dict[str, A
     return {
         "at": one.time.ToDatetime(UTC),
         "who": departments.get(department, department.rpartition("/")[2]),
-        "did": KINDS.get(one.kind, (one.kind, one.kind)),
+        "did": _LOOKS.get(one.kind) or KINDS.get(one.kind, (one.kind, one.kind)),
         "purpose": one.purpose,
     }
 

@@ -465,6 +465,7 @@ def test_what_was_entered_once_is_in_the_form_that_the_department_fills(
     row = page.get_by_role("row").filter(has_text="联系电话")
     expect(row).to_contain_text("10012345678")
     expect(row).to_contain_text("由您填写")
+    expect(page.locator("main")).to_contain_text("查阅了本次申请及其表单")
 
 
 def test_who_holds_several_licenses_chooses_one(town: Town, others: State) -> None:
@@ -484,6 +485,15 @@ def test_who_holds_several_licenses_chooses_one(town: Town, others: State) -> No
         text = asked.get(begun.headers["Location"]).text
         assert address(second) in text
         assert "请选择一个" not in text
+
+
+def test_nothing_is_promised_after_an_agreement_where_none_can_be_given(
+    town: Town, mine: State
+) -> None:
+    with client(town, mine) as asked:
+        text = asked.get("/my/needs/education/cg2017-10").text.partition("<main")[2]
+    assert "由受理部门向您询问：" in text
+    assert "同意" not in text
 
 
 def test_a_number_is_no_word_to_look_for(town: Town, mine: State) -> None:
