@@ -76,20 +76,29 @@ def _names(one: licenses_pb2.LicenseField) -> tuple[str, str]:
 def _said(
     key: str, names: tuple[str, str], value: str, one: licenses_pb2.LicenseField | None
 ) -> Said:
+    rows = _rows(one, value) if one else ()
+    columns = tuple(map(_names, one.columns)) if one and rows else ()
+    return Said(key=key, names=names, text=in_one_line(value, one), columns=columns, rows=rows)
+
+
+def in_one_line(value: str, one: licenses_pb2.LicenseField | None) -> str:
+    """A field's value for people to read; as it is where the type does not know it."""
     if one is None:
-        return Said(key=key, names=names, text=value)
-    if one.kind != licenses_pb2.FIELD_KIND_TABLE:
-        return Said(key=key, names=names, text=_word(one, value))
-    rows = tuple(
-        tuple(_word(column, row.get(column.code, "")) for column in one.columns)
-        for row in json.loads(value)
-    )
-    return Said(
-        key=key,
-        names=names,
-        text=_ROWS.join(_CELLS.join(filter(None, row)) for row in rows),
-        columns=tuple(map(_names, one.columns)),
-        rows=rows,
+        return value
+    rows = _rows(one, value)
+    return _ROWS.join(_CELLS.join(filter(None, row)) for row in rows) or _word(one, value)
+
+
+def _rows(one: licenses_pb2.LicenseField, value: str) -> tuple[tuple[str, ...], ...]:
+    """The rows of a table; none where it is no table, as of another version of the type."""
+    if one.kind != licenses_pb2.FIELD_KIND_TABLE or not value.startswith("[{"):
+        return ()
+    try:
+        rows = json.loads(value)
+    except ValueError:
+        return ()
+    return tuple(
+        tuple(_word(column, row.get(column.code, "")) for column in one.columns) for row in rows
     )
 
 

@@ -35,7 +35,9 @@ class Asking:
 
     def __init__(self, node: NodeLink) -> None:
         self._node = node
-        self._names: tuple[float, Mapping[str, Mapping[str, tuple[str, str]]]] = (0.0, {})
+        self._read = 0.0
+        self._names: Mapping[str, Mapping[str, tuple[str, str]]] = {}
+        self._fields: Mapping[str, Mapping[str, licenses_pb2.LicenseField]] = {}
 
     async def code(
         self,
@@ -91,11 +93,15 @@ class Asking:
 
     async def all_names(self) -> Mapping[str, Mapping[str, tuple[str, str]]]:
         """The same of all types; read anew every few minutes."""
-        made, known = self._names
-        if time.monotonic() - made > _KEPT or not known:
-            known = await self._read_names()
-            self._names = (time.monotonic(), known)
-        return known
+        if time.monotonic() - self._read > _KEPT or not self._names:
+            await self._read_types()
+            self._read = time.monotonic()
+        return self._names
+
+    async def fields(self, license_type: str) -> Mapping[str, licenses_pb2.LicenseField]:
+        """What is known of a type's own fields, by the type's own display name."""
+        await self.all_names()
+        return self._fields.get(license_type, {})
 
     async def departments(self) -> Mapping[str, str]:
         """What people call departments."""
@@ -133,9 +139,11 @@ class Asking:
         )
         return found
 
-    async def _read_names(self) -> Mapping[str, Mapping[str, tuple[str, str]]]:
+    async def _read_types(self) -> None:
         stub: Any = self._node.stub(licenses_pb2_grpc.LicenseServiceStub)
-        found, token = {}, ""
+        names: dict[str, Mapping[str, tuple[str, str]]] = {}
+        fields: dict[str, Mapping[str, licenses_pb2.LicenseField]] = {}
+        token = ""
         while True:
             page = await told(
                 stub.ListLicenseTypes(
@@ -148,10 +156,12 @@ class Asking:
                     one.code: (one.display_name_en or one.display_name, one.display_name)
                     for one in kind.fields
                 }
-                found[kind.display_name] = {**FIELDS, **own}
+                names[kind.display_name] = {**FIELDS, **own}
+                fields[kind.display_name] = {one.code: one for one in kind.fields}
             token = page.next_page_token
             if not token:
-                return found
+                self._names, self._fields = names, fields
+                return
 
 
 def is_offline(text: str) -> bool:

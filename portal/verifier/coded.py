@@ -13,6 +13,7 @@ from datetime import UTC
 from typing import Final
 
 from licenses.v1 import licenses_pb2, verifying_pb2
+from portal.applicant.contents import in_one_line
 from portal.pages import shown_time
 from portal.verifier.model import Answer, Light, Row, Told, checks_seen
 from seal.v1 import seal_pb2
@@ -116,6 +117,7 @@ Names = Mapping[str, tuple[str, str]]
 def answer_to_code(
     found: verifying_pb2.VerifyLicenseResponse,
     names: Names,
+    fields: Mapping[str, licenses_pb2.LicenseField] | None = None,
     *,
     english: bool,
     card_seen: bool,
@@ -123,6 +125,7 @@ def answer_to_code(
 ) -> Answer:
     """The answer to a code; `names`: what its fields are called, English and Chinese.
 
+    `fields`: what is known of the type's own, by which codes and tables are told in words.
     `past`: a time that is over was asked about, and says nothing of today.
     """
     verdict = found.verdict
@@ -143,7 +146,7 @@ def answer_to_code(
         advice=_advice(verdict, card_seen=card_seen) if passed else (),
         shown=tuple(
             Row(name=Told(en=names.get(key, (key, key))[0], zh=names.get(key, (key, key))[1]),
-                value=found.fields[key])
+                value=in_one_line(found.fields[key], (fields or {}).get(key)))
             for key in sorted(found.fields, key=lambda key: _order(names, key))
         ),
         facts=_facts(found, english=english),

@@ -121,11 +121,13 @@ async def judge_code(request: Request) -> Response:
     if found.verdict.sub_indication in _IN_VAIN:
         room.visitors.in_vain(address)
     names = await room.asking.names(found.license_type_display_name)
+    fields = await room.asking.fields(found.license_type_display_name)
 
     def answer(language: str) -> Answer:
         return answer_to_code(
-            found, names, english=language == "en", card_seen=bool(card), past=as_of is not None
-        )
+            found, names, fields, english=language == "en", card_seen=bool(card),
+            past=as_of is not None,
+        )  # fmt: skip
 
     return _answered(request, answer, kind="qr" if is_offline(code) else "code")
 

@@ -74,6 +74,17 @@ def test_what_was_chosen_is_shown_under_its_name_in_reading_order() -> None:
     assert [(one.name.en, one.value) for one in answer.shown] == [
         ("First", "1"), ("Second", "2"), ("ZZ", "3"),
     ]  # fmt: skip
+    # A code by its name, a table without its braces; of another version of the type, as it is.
+    value = licenses_pb2.CodeValue(code="2", name="女")
+    column = licenses_pb2.LicenseField(code="C", values=[value])
+    table = licenses_pb2.LicenseField(kind=licenses_pb2.FIELD_KIND_TABLE, columns=[column])
+    found.fields["ZZ"] = '[{"C":"2"},{"C":"x"}]'
+    for kinds, told in (
+        ({"KZ_B": column, "ZZ": table}, ["1", "女", "女；x"]),
+        ({"KZ_A": table, "KZ_B": table}, ["1", "2", found.fields["ZZ"]]),
+    ):
+        worded = answer_to_code(found, names, kinds, english=True, card_seen=False)
+        assert [one.value for one in worded.shown] == told
     assert answer.advice  # no card was seen
     assert not answer_to_code(found, names, english=True, card_seen=True).advice
     assert any(one.value.startswith("In force, since") for one in answer.facts)
