@@ -29,7 +29,7 @@ from portal.catalog import display_names, titles
 from portal.office import trust
 from portal.office.asking import Asking
 from portal.office.words import ROLES
-from portal.pages import page, to_save, unknown_choice
+from portal.pages import chosen, page, to_save, unknown_choice
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
 from portal.working import works_of
@@ -82,6 +82,7 @@ async def search(request: Request, person: Person) -> Response:
             name: one(value, name) for value in [await form_of(request, person)] for name in value
         }
     words = {name: asked.get(name, "").strip()[:_WORD] for name in ("kind", "actor", "text")}
+    chosen(words["kind"], KINDS)
     since, until = _minute(asked.get("since", "")), _minute(asked.get("until", ""))
     before, log = _before(asked.get("before", "")), log_of(request, person)
     if personal := any(map(holds_citizen_number, words.values())):
