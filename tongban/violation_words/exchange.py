@@ -201,6 +201,7 @@ WORDS: Final = (
     (r"not TOML(?:: (.*))?", r"不是 TOML"),
     (r"no table: write \[\[(.+)\]\]", r"不是表：应写作 [[\1]]"),
     (r"(.+) names no file to take", r"\1 没有指明可取的文件"),
+    (r"(\S+): (.+) is not there", r"\1：找不到文件 \2"),
     # Calendars.
     (r"not between (\d+) and (\d+)", r"不在 \1 至 \2 之间"),
     (r"has a day that is off too", "含有同时列为放假的日期"),
