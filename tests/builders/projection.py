@@ -9,12 +9,13 @@ from exchange.grants.model import Mask, apply_mask
 from exchange.v1 import audit_pb2
 from tests.builders.exchange import citizen_number
 
-#: A value of every item, unlike every other, so that any leak is seen in the bytes.
+#: A value of every item, unlike every other and too long for chance: any leak is seen in the bytes,
+#: and nothing else.
 RECORD = {
     "citizen_number": citizen_number(4321),
     "name": "某甲乙丙丁",
     "birth_date": "1987-11-23",
-    "household_size": "31415",
+    "household_size": "314159265358979",
     "registered_at": "2019-07-06T05:04:03Z",
     "local": "true",
     "photo": "cGhvdG8tYnl0ZXM=",
