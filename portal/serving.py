@@ -10,6 +10,7 @@ that ended.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import signal
 import threading
@@ -18,6 +19,7 @@ from pathlib import Path
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
+from starlette.applications import Starlette
 
 THREADS = 1
 
@@ -33,7 +35,7 @@ def main() -> None:
     threading.Thread(target=_end_with_the_node, daemon=True).start()
     host, _, port = asked.listen.rpartition(":")
     Granian(
-        "portal.app:make",
+        "portal.serving:make",
         factory=True,
         address=host or "127.0.0.1",
         port=int(port),
@@ -46,6 +48,23 @@ def main() -> None:
         websockets=False,
         respawn_failed_workers=True,
     ).serve()
+
+
+def make() -> Starlette:
+    """The application in the worker that answers, which ends with the process above it.
+
+    One whose supervisor was killed would go on at the port, beside the portal that is started next.
+    """
+    from portal import app
+
+    threading.Thread(target=_end_with_the_supervisor, daemon=True).start()
+    return app.make()
+
+
+def _end_with_the_supervisor() -> None:
+    if (above := multiprocessing.parent_process()) is not None:
+        above.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end_with_the_node() -> None:

@@ -69,6 +69,8 @@ async def test_a_portal_that_ended_is_started_again(
     try:
         first = portal._process
         assert first is not None
+        workers = children(first.pid)
+        assert workers
         first.kill()
         second = await following(portal, first)
         await portal.renew()  # its certificate was
@@ -76,6 +78,21 @@ async def test_a_portal_that_ended_is_started_again(
     finally:
         await portal.stop()
     assert portal._process is None
+    for _ in range(200):
+        if not there(workers):
+            break
+        await asyncio.sleep(0.05)
+    assert there(workers) == [], "nobody else answers at the port"
+
+
+def there(processes: list[str]) -> list[str]:
+    return [one for one in processes if Path(f"/proc/{one}").exists()]
+
+
+def children(pid: int) -> list[str]:
+    """The processes that a process has begun."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [one for task in tasks for one in (task / "children").read_text().split()]
 
 
 async def following(portal: PortalProcess, earlier: Process) -> Process:
